@@ -1,0 +1,25 @@
+import type { Diagnostic } from './catalog.js';
+
+/** EM12xx: the command line. EM13xx: output folders. */
+export const usageDiagnostics = {
+  EM1201: {
+    what: 'unknown command or option',
+    fix: 'run embed-model --help for the commands and options there are',
+    exit: 2,
+  },
+  EM1202: {
+    what: 'option has a value that cannot be used',
+    fix: 'run the command with --help to see what the option takes',
+    exit: 2,
+  },
+  EM1203: {
+    what: 'unknown target',
+    fix: 'run embed-model targets for the list',
+    exit: 2,
+  },
+  EM1204: {
+    what: 'prompt and tokens do not fit the context',
+    fix: 'shorten the prompt, ask for fewer --tokens, or build with a larger --context',
+    exit: 2,
+  },
+} as const satisfies Record<`EM${12 | 13}${string}`, Diagnostic>;
