@@ -22,11 +22,13 @@ export class EmbedError extends Error {
 
   constructor(code: DiagnosticCode, details: ErrorDetails) {
     const entry = diagnostics[code];
-    super(`${code}: ${entry.what} (${details.where}): ${details.why}`, { cause: details.cause });
+    const where = printable(details.where);
+    const why = printable(details.why);
+    super(`${code}: ${entry.what} (${where}): ${why}`, { cause: details.cause });
     this.code = code;
     this.what = entry.what;
-    this.where = details.where;
-    this.why = details.why;
+    this.where = where;
+    this.why = why;
     this.fix = details.fix ?? entry.fix;
     this.exitCode = entry.exit;
   }
@@ -40,4 +42,9 @@ export class EmbedError extends Error {
       `  fix:   ${this.fix}`,
     ].join('\n');
   }
+}
+
+/** Messages quote untrusted files: their control characters are shown, not sent to the terminal. */
+function printable(text: string): string {
+  return text.replace(/(?![\n\t])\p{Cc}/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

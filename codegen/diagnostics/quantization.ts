@@ -7,4 +7,24 @@ export const quantizationDiagnostics = {
     fix: 'see docs/arithmetic.md, section Plans, for the fields of PLAN.json',
     exit: 2,
   },
+  EM2002: {
+    what: 'weights outside the range that a format can hold',
+    fix: 'check the checkpoint: weights this large or small are usually damage',
+    exit: 2,
+  },
+  EM2010: {
+    what: 'logits cannot be evaluated',
+    fix: 'check that the text was encoded with the tokenizer of both models; verify --layers finds an overflow',
+    exit: 2,
+  },
+  EM2011: {
+    what: 'nothing to evaluate',
+    fix: 'give a text of at least two tokens; a certified result needs 32 windows',
+    exit: 2,
+  },
+  EM2003: {
+    what: 'an accumulator of this matrix could overflow',
+    fix: 'give the tensor another format in PLAN.json',
+    exit: 2,
+  },
 } as const satisfies Record<`EM2${string}`, Diagnostic>;

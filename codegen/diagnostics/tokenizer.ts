@@ -7,4 +7,59 @@ export const tokenizerDiagnostics = {
     fix: 'put tokenizer.json (or tokenizer.bin for a llama2.c model) beside the weights',
     exit: 2,
   },
+  EM1102: {
+    what: 'tokenizer file is not valid',
+    fix: 'fetch the file again, or save the tokenizer again with the library that made it',
+    exit: 2,
+  },
+  EM1103: {
+    what: 'tokenizer model is not supported',
+    fix: 'use a model whose tokenizer is plain byte pair encoding (BPE); Unigram and WordPiece are not supported',
+    exit: 2,
+  },
+  EM1104: {
+    what: 'pre-tokenizer is not supported',
+    fix: 'use a model with the pre-tokenizer of GPT-2, Llama 2, Llama 3, Qwen 2 or SmolLM',
+    exit: 2,
+  },
+  EM1105: {
+    what: 'tokenizer does not fit the embedding',
+    fix: 'use the tokenizer the model was trained with',
+    exit: 2,
+  },
+  EM1106: {
+    what: 'vocabulary contradicts itself',
+    fix: 'fetch the tokenizer again; if it was edited, give every token one id and every id one token',
+    exit: 2,
+  },
+  EM1107: {
+    what: 'merge names a token that does not exist',
+    fix: 'fetch the tokenizer again; vocabulary and merges must come from the same training',
+    exit: 2,
+  },
+  EM1108: {
+    what: 'normalizer is not supported',
+    fix: 'use a model whose tokenizer normalizes by NFC, or only replaces spaces by U+2581',
+    exit: 2,
+  },
+  EM1109: {
+    what: 'decoder of the tokenizer is not supported',
+    fix: 'use a model whose tokenizer decodes by ByteLevel, or by Replace, ByteFallback, Fuse and Strip',
+    exit: 2,
+  },
+  EM1110: {
+    what: 'tokens that the tokenizer puts around a text are not supported',
+    fix: 'use a model whose tokenizer adds at most one token, before the text',
+    exit: 2,
+  },
+  EM1111: {
+    what: 'setting of an added token is not supported',
+    fix: 'use a model whose added tokens are found wherever they stand, as written',
+    exit: 2,
+  },
+  EM1112: {
+    what: 'text that the tokenizer has no tokens for',
+    fix: 'leave the characters out of the text, or use a model whose tokenizer covers all bytes',
+    exit: 2,
+  },
 } as const satisfies Record<`EM11${string}`, Diagnostic>;

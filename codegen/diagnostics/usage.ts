@@ -22,4 +22,9 @@ export const usageDiagnostics = {
     fix: 'shorten the prompt, ask for fewer --tokens, or build with a larger --context',
     exit: 2,
   },
+  EM1205: {
+    what: 'target file does not describe a target',
+    fix: 'compare the file with targets/cortex-a72.ts, whose fields are documented in targets/target.ts',
+    exit: 2,
+  },
 } as const satisfies Record<`EM${12 | 13}${string}`, Diagnostic>;

@@ -1,0 +1,169 @@
+/** The machine code of one object: what `objdump -d -r -t` prints, as data. */
+import { basename } from 'node:path';
+import { EmbedError } from '../diagnostics/error.js';
+import type { InstructionSet } from './isa/instruction-set.js';
+import { runTool } from './run-tool.js';
+import { type ElfSymbol, parseSymbolTable } from './symbol-table.js';
+import type { Toolchain } from './toolchain.js';
+
+/** An address the linker is to fill in: that of `symbol` (a symbol or a section) plus `addend`. */
+export interface Relocation {
+  /** As in the psABI, e.g. R_RISCV_CALL_PLT. */
+  readonly type: string;
+  readonly symbol: string;
+  readonly addend: number;
+}
+
+export interface Instruction {
+  readonly section: string;
+  /** Within the section. */
+  readonly address: number;
+  /** Without prefixes. */
+  readonly mnemonic: string;
+  /** Without comments, as the disassembler prints them. */
+  readonly operands: string;
+  readonly relocations: readonly Relocation[];
+}
+
+/** A function with all its parts: gcc moves code that is rarely run to `name.cold`, in another section. */
+export interface MachineFunction {
+  readonly name: string;
+  /** File name of its object. */
+  readonly object: string;
+  readonly isGlobal: boolean;
+  /** The first instruction is the entry. */
+  readonly code: readonly Instruction[];
+}
+
+export interface ObjectCode {
+  readonly object: string;
+  readonly symbols: readonly ElfSymbol[];
+  readonly functions: readonly MachineFunction[];
+  /** All that is in executable sections, in functions or not. */
+  readonly instructions: readonly Instruction[];
+  /** Addresses in constants and variables. */
+  readonly dataRelocations: readonly Relocation[];
+}
+
+/** Disassembles one object. Throws EM3002, EM3006. */
+export async function disassemble(
+  toolchain: Toolchain,
+  isa: InstructionSet,
+  path: string,
+  signal?: AbortSignal,
+): Promise<ObjectCode> {
+  const object = basename(path);
+  const objdump = [toolchain.objdump, ...toolchain.objdumpFlags];
+  const code = await runTool([...objdump, '-t', '-d', '-r', '-z', '--no-show-raw-insn', path], { signal });
+  const relocations = await runTool([...objdump, '-r', path], { signal });
+  const symbols = parseSymbolTable(code.stdout);
+  const instructions = parseInstructions(code.stdout, isa, object);
+  const codeSections = new Set(instructions.map(({ section }) => section));
+  return {
+    object,
+    symbols,
+    functions: collectFunctions(symbols, instructions, object),
+    instructions,
+    dataRelocations: parseDataRelocations(relocations.stdout, codeSections),
+  };
+}
+
+const sectionLine = /^Disassembly of section (.*):$/;
+const relocationLine = /^\s+[0-9a-f]+:\s+(R_\w+)\s+(.*)$/;
+const instructionLine = /^\s*([0-9a-f]+):\s+(.*)$/;
+
+/** Instructions in order, each with the relocations that follow it. */
+export function parseInstructions(text: string, isa: InstructionSet, object: string): Instruction[] {
+  const instructions: (Instruction & { relocations: Relocation[] })[] = [];
+  let section = '';
+  for (const line of text.split('\n')) {
+    const header = sectionLine.exec(line);
+    if (header !== null) {
+      section = header[1];
+      continue;
+    }
+    const relocation = section === '' ? null : relocationLine.exec(line);
+    if (relocation !== null) {
+      instructions.at(-1)?.relocations.push(parseRelocation(relocation[1], relocation[2]));
+      continue;
+    }
+    const match = section === '' ? null : instructionLine.exec(line);
+    if (match === null) {
+      continue;
+    }
+    const bare = match[2].replace(isa.comment, '').replace(isa.prefixes, '').trim();
+    const [, mnemonic, operands] = /^(\S+)\s*(.*)$/.exec(bare) ?? [];
+    if (mnemonic === undefined || /^[^a-z]/.test(mnemonic)) {
+      throw new EmbedError('EM3006', {
+        where: `${object}, section ${section}`,
+        why: `no instruction: ${line.trim()}`,
+      });
+    }
+    instructions.push({
+      section,
+      address: Number.parseInt(match[1], 16),
+      mnemonic,
+      operands,
+      relocations: [],
+    });
+  }
+  return instructions;
+}
+
+/** `.text.em_norm+0x20`, `memcpy-0x4`, `.L5`. Names in C hold neither '+' nor '-'. */
+function parseRelocation(type: string, value: string): Relocation {
+  const [, symbol, sign, digits] = /^(.*?)(?:([+-])(?:0x)?([0-9a-f]+))?$/.exec(value) as RegExpExecArray;
+  const addend = digits === undefined ? 0 : Number.parseInt(digits, 16);
+  return { type, symbol, addend: sign === '-' ? -addend : addend };
+}
+
+/** Unwind tables and debug information hold addresses of functions, too, but nobody calls through them. */
+const notData = /^\.(?:eh_frame|debug|note|comment|riscv|ARM)/;
+
+function parseDataRelocations(text: string, codeSections: ReadonlySet<string>): Relocation[] {
+  const relocations: Relocation[] = [];
+  let counts = false;
+  for (const line of text.split('\n')) {
+    const header = /^RELOCATION RECORDS FOR \[(.*)\]:$/.exec(line);
+    if (header !== null) {
+      counts = !codeSections.has(header[1]) && !notData.test(header[1]);
+    }
+    const match = counts ? /^[0-9a-f]{16} (R_\w+)\s+(.*)$/.exec(line) : null;
+    if (match !== null) {
+      relocations.push(parseRelocation(match[1], match[2]));
+    }
+  }
+  return relocations;
+}
+
+function collectFunctions(
+  symbols: readonly ElfSymbol[],
+  instructions: readonly Instruction[],
+  object: string,
+): MachineFunction[] {
+  const parts = symbols
+    .filter(({ isFunction, section, bytes }) => isFunction && section !== '*UND*' && bytes > 0)
+    .map((symbol) => ({
+      symbol,
+      code: instructions.filter(
+        ({ section, address }) =>
+          section === symbol.section && address >= symbol.address && address < symbol.address + symbol.bytes,
+      ),
+    }));
+  const isCold = (name: string) => /\.cold(?:\.\d+)?$/.test(name);
+  return parts
+    .filter(({ symbol, code }) => !isCold(symbol.name) && code.length > 0)
+    .map(({ symbol, code }) => ({
+      name: symbol.name,
+      object,
+      isGlobal: symbol.isGlobal,
+      code: [
+        ...code,
+        ...parts
+          .filter((part) => isCold(part.symbol.name) && withoutCold(part.symbol.name) === symbol.name)
+          .flatMap((part) => part.code),
+      ],
+    }));
+}
+
+const withoutCold = (name: string) => name.replace(/\.cold(?:\.\d+)?$/, '');

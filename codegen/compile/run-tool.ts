@@ -1,0 +1,99 @@
+/** Runs one program of a toolchain to its end: no shell syntax, no inherited settings, a time limit, and an error that shows all. */
+import { EmbedError } from '../diagnostics/error.js';
+
+export interface ToolOptions {
+  readonly cwd?: string;
+  /** Milliseconds until the program and everything it started is killed. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ToolOutput {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The largest model takes a few seconds a file, on a busy machine ten times that. */
+const defaultTimeoutMs = 120_000;
+
+/** Lines of stderr that go into an error. */
+const shownErrorLines = 12;
+
+/**
+ * Throws EM3002 (with the command and the first lines of stderr) if the program cannot be started or exits with anything but 0,
+ * EM3003 if it is not done in time, EM3007 if `signal` aborts. `command` is the program's path and its arguments.
+ */
+export async function runTool(command: readonly string[], options: ToolOptions = {}): Promise<ToolOutput> {
+  const { cwd, timeoutMs = defaultTimeoutMs, signal } = options;
+  const shown = command.map(quoteForReading).join(' ');
+  if (signal?.aborted) {
+    throw new EmbedError('EM3007', { where: shown, why: 'not started, for the command was interrupted' });
+  }
+  const { $ } = await import('zx/core');
+  // Its own process group, so that the passes a compiler driver started end with it. zx's own timeout looks for children with
+  // `ps`, which small containers do not have. A shell that finds a socket on its stdin would read the user's .bashrc.
+  const running = $({
+    quiet: true,
+    nothrow: true,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: toolEnvironment(),
+    ...(cwd === undefined ? {} : { cwd }),
+  })`${command}`;
+  let ended: 'itself' | 'time' | 'abort' = 'itself';
+  const stop = (why: 'time' | 'abort') => {
+    ended = why;
+    killGroup(running.pid);
+  };
+  const timer = setTimeout(stop, timeoutMs, 'time');
+  const onAbort = () => stop('abort');
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const output = await running.finally(() => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  });
+  const how = ended as 'itself' | 'time' | 'abort';
+  if (how === 'abort') {
+    throw new EmbedError('EM3007', { where: shown, why: 'stopped, for the command was interrupted' });
+  }
+  if (how === 'time') {
+    throw new EmbedError('EM3003', { where: shown, why: `not done after ${timeoutMs / 1000} s, killed` });
+  }
+  if (output.exitCode !== 0) {
+    const end =
+      output.signal === null ? `exit status ${output.exitCode}` : `stopped by signal ${output.signal}`;
+    throw new EmbedError('EM3002', {
+      where: shown,
+      why: [end, ...firstLines(output.stderr)].join('\n         '),
+    });
+  }
+  return { stdout: output.stdout, stderr: output.stderr };
+}
+
+/** What compilers may see: variables such as CPATH, GCC_EXEC_PREFIX or a locale would change what they make or say. */
+function toolEnvironment(): NodeJS.ProcessEnv {
+  const kept = ['PATH', 'HOME', 'TMPDIR'].map((name) => [name, process.env[name]] as const);
+  return { ...Object.fromEntries(kept.filter(([, value]) => value !== undefined)), LC_ALL: 'C', TZ: 'UTC' };
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) {
+    return;
+  }
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It ended by itself in this moment.
+  }
+}
+
+function firstLines(text: string): string[] {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  const rest = lines.length - shownErrorLines;
+  return rest > 0 ? [...lines.slice(0, shownErrorLines), `... ${rest} more lines`] : lines;
+}
+
+/** A command line a reader can paste. */
+function quoteForReading(word: string): string {
+  return /^[\w./:=,+@%-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

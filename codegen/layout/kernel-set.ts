@@ -1,0 +1,43 @@
+/**
+ * The interface by which a target chooses kernels and weight layouts.
+ *
+ * A kernel set is a folder of C headers under templates/kernels plus the packers that make the bytes these headers read. Its
+ * em_linear.h provides, whatever the layout (docs/architecture.md, section Kernel sets):
+ *
+ *   struct em_linear_op, struct em_matrix, em_matrix_open(section, format, rows, columns)
+ *   em_linear_rows(op, matrix, bias, activations, tokens, first, end, out)   rows are multiples of EM_ROW_TILE, or the last
+ *   em_gather_row(matrix, row, frac, out)                                    a token's embedding from the same packed weights
+ */
+import type { KernelSet as KernelSetName } from '../../targets/target.js';
+import type { FormatName } from '../quantize/format.js';
+import type { QuantizedMatrix } from '../quantize/matrix.js';
+import { rowsLayout } from './rows-layout.js';
+
+/** How a matrix of some formats is packed into its section of the blob. */
+export interface Layout {
+  readonly name: string;
+  /** Number in blob entries. Never reused. */
+  readonly code: number;
+  /** Bytes of a section: weights, sub-scales, row multipliers, paddings. */
+  sectionBytes(format: FormatName, rows: number, columns: number): number;
+  /** The section, row multipliers included. */
+  pack(matrix: QuantizedMatrix): Uint8Array;
+  /** One row of the stored integers times sub-scales, read back from a section: what em_gather_row sees. */
+  unpackRow(section: Uint8Array, format: FormatName, rows: number, columns: number, row: number): Int32Array;
+}
+
+export interface KernelSet {
+  readonly name: KernelSetName;
+  /** Folder of its headers under templates/kernels. */
+  readonly folder: string;
+  readonly headers: readonly string[];
+  layoutFor(format: FormatName): Layout;
+}
+
+const sets: Readonly<Record<KernelSetName, KernelSet>> = {
+  portable: { name: 'portable', folder: 'portable', headers: ['em_linear.h'], layoutFor: () => rowsLayout },
+};
+
+export function kernelSetOf(name: KernelSetName): KernelSet {
+  return sets[name];
+}

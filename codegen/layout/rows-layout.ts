@@ -1,0 +1,114 @@
+/** Layout "rows": row after row, as templates/kernels/portable/em_linear.h documents it. */
+import { EmbedError } from '../diagnostics/error.js';
+import { type FormatName, formats, GROUP, groupsPerRow } from '../quantize/format.js';
+import { accumulatorBound, type QuantizedMatrix } from '../quantize/matrix.js';
+import { alignUp } from './blob-header.js';
+import type { Layout } from './kernel-set.js';
+
+/** Bytes of a group: 16 of low nibbles and 4 for every bit above the fourth. */
+const groupBytes = (bits: number) => 16 + 4 * (bits - 4);
+
+function rowBytes(format: FormatName, columns: number): number {
+  const { bits, grouped } = formats[format];
+  return grouped ? groupsPerRow(columns) * groupBytes(bits) : (columns * bits) / 8;
+}
+
+/** Offsets of the parts of a section. */
+function partsOf(format: FormatName, rows: number, columns: number) {
+  const subScales = alignUp(rows * rowBytes(format, columns));
+  const mantissas = subScales + alignUp(formats[format].grouped ? rows * groupsPerRow(columns) : 0);
+  const exponents = mantissas + alignUp(rows * 4);
+  return { subScales, mantissas, exponents, end: exponents + rows };
+}
+
+/** Stores the integers of one group, offset to be non-negative, columns beyond the row's end as zero weights. */
+function packGroup(stored: Uint8Array, bits: number, out: Uint8Array, at: number): void {
+  for (let i = 0; i < 16; i++) out[at + i] = (stored[i]! & 15) | ((stored[16 + i]! & 15) << 4);
+  for (let plane = 0; plane < bits - 4; plane++) {
+    for (let i = 0; i < GROUP; i++) {
+      const bit = (stored[i]! >> (4 + plane)) & 1;
+      const byte = at + 16 + 4 * plane + (i >> 3);
+      out[byte] = out[byte]! | (bit << (i & 7));
+    }
+  }
+}
+
+function packGroupedRow(matrix: QuantizedMatrix, row: number, out: Uint8Array, at: number): void {
+  const { bits } = formats[matrix.format];
+  const offset = 2 ** (bits - 1);
+  const stored = new Uint8Array(GROUP);
+  for (let group = 0; group < groupsPerRow(matrix.columns); group++) {
+    for (let i = 0; i < GROUP; i++) {
+      const column = group * GROUP + i;
+      const q = column < matrix.columns ? matrix.integers[row * matrix.columns + column]! : 0;
+      stored[i] = q + offset;
+    }
+    packGroup(stored, bits, out, at + group * groupBytes(bits));
+  }
+}
+
+function unpackGroupedRow(section: Uint8Array, format: FormatName, columns: number, at: number): Int32Array {
+  const { bits } = formats[format];
+  const offset = 2 ** (bits - 1);
+  return Int32Array.from({ length: columns }, (_, column) => {
+    const i = column % GROUP;
+    const group = at + Math.floor(column / GROUP) * groupBytes(bits);
+    let stored = i < 16 ? section[group + i]! & 15 : section[group + i - 16]! >> 4;
+    for (let plane = 0; plane < bits - 4; plane++) {
+      stored |= ((section[group + 16 + 4 * plane + (i >> 3)]! >> (i & 7)) & 1) << (4 + plane);
+    }
+    return stored - offset;
+  });
+}
+
+/**
+ * The proof that no accumulator overflows: kernels of this layout sum rows in int64 and 8-bit rows in int32. Exact, from the
+ * weights themselves.
+ */
+function proveBound(matrix: QuantizedMatrix): void {
+  const bound = accumulatorBound(matrix);
+  const limit = formats[matrix.format].bits === 8 ? 2 ** 31 : 2 ** 62;
+  if (bound < limit) return;
+  throw new EmbedError('EM2003', {
+    where: matrix.name,
+    why: `a row of ${matrix.columns} columns can sum to ${bound}, the accumulator holds less than ${limit}`,
+  });
+}
+
+const bytesOf = (view: ArrayBufferView) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+
+export const rowsLayout: Layout = {
+  name: 'rows',
+  code: 1,
+  sectionBytes: (format, rows, columns) => partsOf(format, rows, columns).end,
+  pack(matrix) {
+    proveBound(matrix);
+    const { format, rows, columns, integers, subScales } = matrix;
+    const parts = partsOf(format, rows, columns);
+    const out = new Uint8Array(parts.end);
+    if (subScales === null) {
+      out.set(bytesOf(integers), 0);
+    } else {
+      const stride = rowBytes(format, columns);
+      for (let row = 0; row < rows; row++) packGroupedRow(matrix, row, out, row * stride);
+      out.set(bytesOf(subScales), parts.subScales);
+    }
+    out.set(bytesOf(matrix.mantissas), parts.mantissas);
+    out.set(matrix.exponents, parts.exponents);
+    return out;
+  },
+  unpackRow(section, format, rows, columns, row) {
+    const view = new DataView(section.buffer, section.byteOffset, section.byteLength);
+    const at = row * rowBytes(format, columns);
+    if (formats[format].grouped) {
+      const groups = groupsPerRow(columns);
+      const scales = partsOf(format, rows, columns).subScales + row * groups;
+      const stored = unpackGroupedRow(section, format, columns, at);
+      return stored.map((q, column) => q * view.getInt8(scales + Math.floor(column / GROUP)));
+    }
+    const wide = formats[format].bits === 16;
+    return Int32Array.from({ length: columns }, (_, c) =>
+      wide ? view.getInt16(at + 2 * c, true) : view.getInt8(at + c),
+    );
+  },
+};

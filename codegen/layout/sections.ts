@@ -1,0 +1,54 @@
+/** What goes into the blob of a model, section by section. */
+import type { IntegerModel } from '../lower/lower.js';
+import type { Step } from '../ops/index.js';
+import { formats } from '../quantize/format.js';
+import type { QuantizedMatrix } from '../quantize/matrix.js';
+import type { BlobSection } from './blob.js';
+import type { KernelSet } from './kernel-set.js';
+
+/** Sections in their order: matrices as the graph names them, norm gains and biases, rope, tokenizer. */
+export function blobSections(
+  model: IntegerModel,
+  kernels: KernelSet,
+  tokenizer: Uint8Array | null,
+): BlobSection[] {
+  const sections = [...model.matrices.values()].map((matrix) => matrixSection(matrix, kernels));
+  for (const step of [...model.prologue, ...model.layers.flat(), ...model.epilogue])
+    sections.push(...vectorSections(step));
+  const rope = model.rope;
+  sections.push(table('rope', model.graph.context, model.graph.rope.headDim, bytesOf(rope)));
+  if (tokenizer !== null) sections.push(table('tokenizer', 1, tokenizer.length, tokenizer));
+  return sections;
+}
+
+function matrixSection(matrix: QuantizedMatrix, kernels: KernelSet): BlobSection {
+  const { name, format, rows, columns } = matrix;
+  const layout = kernels.layoutFor(format);
+  return {
+    name,
+    format: formats[format].code,
+    layout: layout.code,
+    rows,
+    cols: columns,
+    bytes: layout.sectionBytes(format, rows, columns),
+    content: function* () {
+      yield layout.pack(matrix);
+    },
+  };
+}
+
+function vectorSections(step: Step): BlobSection[] {
+  if (step.kind === 'rmsnorm') return [table(step.op.gains, 1, step.gains.length, bytesOf(step.gains))];
+  if (step.kind === 'linear' && step.bias !== null)
+    return [table(step.op.bias!, 1, step.bias.length, bytesOf(step.bias))];
+  return [];
+}
+
+function table(name: string, rows: number, cols: number, content: Uint8Array): BlobSection {
+  return { name, format: 0, layout: 0, rows, cols, bytes: content.length, content };
+}
+
+/** The bytes of a typed array; hosts are little-endian, as the blob is. */
+function bytesOf(view: ArrayBufferView): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}

@@ -1,0 +1,77 @@
+/** Lowering: graph, quantized matrices and calibrated ranges become steps of pure integers. */
+import type { Graph, Op } from '../graph/graph.js';
+import { definitionOf, type Step } from '../ops/index.js';
+import type { Lowering } from '../ops/op.js';
+import { ropeTable } from '../ops/rope.js';
+import type { QuantizedMatrix } from '../quantize/matrix.js';
+
+/** A model in integers: what the integer evaluator runs and what is emitted. */
+export interface IntegerModel {
+  readonly graph: Graph;
+  readonly prologue: readonly Step[];
+  readonly layers: readonly (readonly Step[])[];
+  readonly epilogue: readonly Step[];
+  /** Matrices with the multipliers that linear ops use, by name, in the order of the graph. */
+  readonly matrices: ReadonlyMap<string, QuantizedMatrix>;
+  /** int16[context x headDim]: cosines, then sines, of each position in Q14. */
+  readonly rope: Int16Array;
+  /** Bits after the point of the logits. */
+  readonly logitsFrac: number;
+}
+
+export interface LoweringInput {
+  readonly graph: Graph;
+  readonly matrices: ReadonlyMap<string, QuantizedMatrix>;
+  readonly vector: (name: string) => Float32Array;
+  /** Largest magnitude that calibration saw, by range. */
+  readonly ranges: ReadonlyMap<string, number>;
+}
+
+/** Bits kept free above the calibrated magnitude: inputs that calibration never saw may be 32 times as large. */
+const HEADROOM_BITS = 5;
+
+/** Bits after the point for a range: the calibrated magnitude leaves HEADROOM_BITS of the 31 unused. In [0, 30]. */
+export function fractionBits(magnitude: number): number {
+  if (magnitude === 0) return 30;
+  const whole = Math.floor(Math.log2(magnitude)) + 1;
+  return Math.max(0, Math.min(30, 31 - HEADROOM_BITS - whole));
+}
+
+export function lower(input: LoweringInput): IntegerModel {
+  const { graph } = input;
+  const used = new Map<string, QuantizedMatrix>();
+  const formats = new Map<string, number>();
+  const lowering: Lowering = {
+    graph,
+    matrix: (name) => required(input.matrices, name),
+    vector: input.vector,
+    fraction: (range) => fractionBits(required(input.ranges, range)),
+    formatOf: (buffer) => required(formats, buffer),
+    setFormat: (buffer, frac) => formats.set(buffer, frac),
+  };
+  const lowerOp = (op: Op): Step => {
+    const step = definitionOf(op.kind).lower(op, lowering);
+    if ('matrix' in step) claimMatrix(used, step.matrix);
+    return step;
+  };
+  const prologue = graph.prologue.map(lowerOp);
+  const layers = graph.layers.map((ops) => ops.map(lowerOp));
+  const epilogue = graph.epilogue.map(lowerOp);
+  const logitsFrac = required(formats, graph.logits);
+  return { graph, prologue, layers, epilogue, matrices: used, rope: ropeTable(graph), logitsFrac };
+}
+
+/** Registers the multipliers that a step uses; two steps may share a matrix only with the same ones. */
+function claimMatrix(used: Map<string, QuantizedMatrix>, matrix: QuantizedMatrix): void {
+  const other = used.get(matrix.name);
+  if (other !== undefined && other.mantissas !== matrix.mantissas) {
+    throw new Error(`${matrix.name} is used with two different gains`);
+  }
+  used.set(matrix.name, matrix);
+}
+
+function required<T>(map: ReadonlyMap<string, T>, name: string): T {
+  const value = map.get(name);
+  if (value === undefined) throw new Error(`lowering: nothing known of ${name}`);
+  return value;
+}

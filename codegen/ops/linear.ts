@@ -1,0 +1,152 @@
+/** Matrix times quantized vector, with an optional bias: out = gain * (W x + b). */
+import { multiplierOf, roundShift, saturate, scale } from '../arithmetic/fixed.js';
+import { bufferOf } from '../graph/graph.js';
+import { GROUP, groupsPerRow } from '../quantize/format.js';
+import { accumulatorShift, type QuantizedMatrix } from '../quantize/matrix.js';
+import type { OpDefinition, QuantizedToken } from './op.js';
+
+export interface LinearOp {
+  readonly kind: 'linear';
+  readonly name: string;
+  readonly matrix: string;
+  /** Vector of biases, or null. */
+  readonly bias: string | null;
+  readonly input: string;
+  readonly output: string;
+  readonly range: string;
+  /** Factor on the output, folded into row multipliers and biases. */
+  readonly gain: number;
+}
+
+export interface LinearStep {
+  readonly kind: 'linear';
+  readonly op: LinearOp;
+  /** The matrix with the gain in its row multipliers. */
+  readonly matrix: QuantizedMatrix;
+  /** gain * bias in Q(outFrac), or null. */
+  readonly bias: Int32Array | null;
+  /** Bits dropped from the accumulator so that it fits int32; proved from the weights. */
+  readonly accumulatorShift: number;
+  /** Right shift of the requantization, without the row's exponent and the token's shift. */
+  readonly shiftBase: number;
+  readonly inFrac: number;
+  readonly outFrac: number;
+}
+
+/** The same integers with every row scale multiplied by gain. */
+export function scaleRows(matrix: QuantizedMatrix, gain: number): QuantizedMatrix {
+  if (gain === 1) return matrix;
+  const mantissas = new Int32Array(matrix.rows);
+  const exponents = new Uint8Array(matrix.rows);
+  for (let row = 0; row < matrix.rows; row++) {
+    const multiplier = multiplierOf(matrix.mantissas[row]! * gain * 2 ** -matrix.exponents[row]!);
+    mantissas[row] = multiplier.mantissa;
+    exponents[row] = multiplier.exponent;
+  }
+  return { ...matrix, mantissas, exponents };
+}
+
+/** sum over groups of k * sum q a: exact, below 2^31 * 2^accumulatorShift. */
+export function accumulateRow(matrix: QuantizedMatrix, row: number, activation: Int8Array): number {
+  const { columns, integers, subScales } = matrix;
+  const base = row * columns;
+  if (subScales === null) {
+    let sum = 0;
+    for (let c = 0; c < columns; c++) sum += integers[base + c]! * activation[c]!;
+    return sum;
+  }
+  const groups = groupsPerRow(columns);
+  let total = 0;
+  for (let group = 0; group < groups; group++) {
+    const end = Math.min(columns, (group + 1) * GROUP);
+    let sum = 0;
+    for (let c = group * GROUP; c < end; c++) sum += integers[base + c]! * activation[c]!;
+    total += sum * subScales[row * groups + group]!;
+  }
+  return total;
+}
+
+/** out[r] = requantize(W x) + b for every row (docs/arithmetic.md, section 4). */
+export function multiplyQuantized(step: LinearStep, token: QuantizedToken, out: Int32Array): void {
+  const { matrix, bias } = step;
+  for (let row = 0; row < matrix.rows; row++) {
+    const sum = roundShift(accumulateRow(matrix, row, token.integers), step.accumulatorShift);
+    const multiplier = scale(matrix.mantissas[row]!, token.scale.mantissa, 30);
+    const value = scale(sum, multiplier, matrix.exponents[row]! + step.shiftBase - token.scale.shift);
+    out[row] = bias === null ? value : saturate(value + bias[row]!);
+  }
+}
+
+export const linear: OpDefinition<LinearOp, LinearStep> = {
+  kind: 'linear',
+  reads: (op) => [op.input],
+  writes: (op) => [op.output],
+  check(op, graph) {
+    const matrix = graph.matrices.find((m) => m.name === op.matrix);
+    if (matrix === undefined) return `no matrix ${op.matrix}`;
+    const input = bufferOf(graph, op.input);
+    const output = bufferOf(graph, op.output);
+    if (input.kind !== 'int8' || output.kind !== 'int32') return 'linear goes from int8 to int32';
+    if (input.width !== matrix.columns)
+      return `${op.matrix} has ${matrix.columns} columns, ${op.input} ${input.width} values`;
+    if (output.width !== matrix.rows)
+      return `${op.matrix} has ${matrix.rows} rows, ${op.output} ${output.width} values`;
+    const bias = op.bias === null ? undefined : graph.vectors.find((v) => v.name === op.bias);
+    return op.bias === null || bias?.length === matrix.rows
+      ? null
+      : `${op.bias} does not fit ${matrix.rows} rows`;
+  },
+  float(op, state) {
+    const out = state.buffer(op.output);
+    state.multiply(op.matrix, state.buffer(op.input), out);
+    if (op.bias !== null) {
+      const bias = state.vector(op.bias);
+      for (let i = 0; i < out.length; i++) out[i] = out[i]! + bias[i % bias.length]!;
+    }
+    if (op.gain !== 1) for (let i = 0; i < out.length; i++) out[i] = out[i]! * op.gain;
+    state.observe(op.range, out);
+  },
+  lower(op, lowering) {
+    const matrix = scaleRows(lowering.matrix(op.matrix), op.gain);
+    const outFrac = lowering.fraction(op.range);
+    const inFrac = lowering.formatOf(op.input);
+    const shift = accumulatorShift(matrix);
+    const bias =
+      op.bias === null
+        ? null
+        : Int32Array.from(lowering.vector(op.bias), (b) => saturate(Math.round(b * op.gain * 2 ** outFrac)));
+    lowering.setFormat(op.output, outFrac);
+    // The token's mantissa carries 15 bits beyond its value, the product of mantissas drops 30.
+    return {
+      kind: 'linear',
+      op,
+      matrix,
+      bias,
+      accumulatorShift: shift,
+      shiftBase: inFrac - outFrac - 15 - shift,
+      inFrac,
+      outFrac,
+    };
+  },
+  integer(step, state) {
+    multiplyQuantized(step, state.quantized(step.op.input), state.buffer(step.op.output));
+  },
+  constants: (step, places) => ({
+    type: 'em_linear_op',
+    fields: [
+      { name: 'weights', value: places.offset(step.op.matrix) },
+      { name: 'bias', value: step.op.bias === null ? 'EM_NO_BIAS' : places.offset(step.op.bias) },
+      { name: 'format', value: `EM_${step.matrix.format.toUpperCase()}` },
+      { name: 'accumulator_shift', value: `${step.accumulatorShift}` },
+      { name: 'shift_base', value: `${step.shiftBase}` },
+    ],
+    note: `${step.matrix.format}, Q${step.inFrac} -> Q${step.outFrac}`,
+  }),
+  view: ({ op, matrix }) => ({
+    input: op.input,
+    output: op.output,
+    rows: matrix.rows,
+    columns: matrix.columns,
+    bias: op.bias === null ? '' : ' + bias',
+  }),
+};

@@ -1,0 +1,97 @@
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { openLlama2cTokenizer } from './llama2c-tokenizer.js';
+import type { MergeTable } from './merge-table.js';
+import type { PreTokenizer } from './pre-tokenizer.js';
+import { openTokenizerJson } from './tokenizer-json.js';
+
+/** A token that is found in the text before anything else is done with it, such as <|endoftext|>. */
+export interface AddedToken {
+  readonly id: number;
+  /** UTF-8; what is looked for in the text: the normalized content where `normalized` is set. */
+  readonly content: Uint8Array;
+  /** Found only where the caller asks for special tokens; never part of decoded text. */
+  readonly special: boolean;
+  /** Looked for after normalization, not before. */
+  readonly normalized: boolean;
+  /** White space before it, or behind it, belongs to the token. */
+  readonly stripLeft: boolean;
+  readonly stripRight: boolean;
+}
+
+/**
+ * A tokenizer by byte pair encoding, whatever file it came from: plain data, from which encodeText, TextDecoding and the
+ * C (by way of compileTokenizer) give the same ids and the same text.
+ */
+export interface TokenizerModel {
+  /** The file it was read from. */
+  readonly source: string;
+  /** Rows of the embedding: every id is below it. Ids that no token has decode to nothing. */
+  readonly vocabSize: number;
+  /** What each id adds to decoded text, before UTF-8 is put together; vocabSize entries. */
+  readonly text: readonly Uint8Array[];
+  /** 1 for ids that decoding leaves out; vocabSize entries. */
+  readonly silent: Uint8Array;
+  readonly normalizeNfc: boolean;
+  readonly preTokenizer: PreTokenizer;
+  /**
+   * A space put before a text, and before what follows an added token: always, unless one stands there already, or that
+   * only at the very beginning.
+   */
+  readonly prefixSpace: 'never' | 'always' | 'unless-there' | 'first-unless-there';
+  /** What merging starts from: bytes (byteIds), or characters (characterIds, then byteIds for those it lacks). */
+  readonly symbols: 'bytes' | 'characters';
+  /** 256 ids; -1 where the vocabulary has no token for the byte. */
+  readonly byteIds: Int32Array;
+  /** Ids by code point. The space stands for the character that replaces it, such as U+2581. */
+  readonly characterIds: ReadonlyMap<number, number>;
+  /** For what has no other token; null: such text is refused (EM1112). */
+  readonly unknownId: number | null;
+  /** Whether unknown characters in a row share one token. */
+  readonly fuseUnknown: boolean;
+  readonly merges: MergeTable;
+  /** Ids ascending by their text: pieces that are such a text are not merged (ignore_merges). Empty otherwise. */
+  readonly words: Uint32Array;
+  /** Longest content first: the order in which they are tried. */
+  readonly added: readonly AddedToken[];
+  /** The token that the tokenizer's configuration puts before a text, or null. */
+  readonly bosId: number | null;
+  /** Whether the first character of decoded text is left out if it is a space. */
+  readonly stripFirstSpace: boolean;
+}
+
+/** What openTokenizer found: a tokenizer, or why there is none. */
+export type TokenizerLookup =
+  | { readonly tokenizer: TokenizerModel }
+  | { readonly tokenizer: null; readonly reason: string };
+
+/**
+ * The tokenizer beside the weights. For a Hugging Face directory: tokenizer.json, with tokenizer_config.json for the
+ * beginning-of-text token. For a llama2.c .bin file: tokNNN.bin with NNN the size of the vocabulary, or tokenizer.bin.
+ *
+ * vocabSize: rows of the model's embedding. A checkpoint without a tokenizer is no error here: such a model can be run by
+ * ids. Throws EM1102 to EM1111 for a tokenizer that is there and cannot be used.
+ */
+export function openTokenizer(checkpointPath: string, vocabSize: number): TokenizerLookup {
+  if (statSync(checkpointPath).isDirectory()) {
+    const path = join(checkpointPath, 'tokenizer.json');
+    if (existsSync(path)) return { tokenizer: openTokenizerJson(path, vocabSize) };
+    const sentencePiece = existsSync(join(checkpointPath, 'tokenizer.model'));
+    const hint = sentencePiece ? '; tokenizer.model is not read, save the tokenizer as tokenizer.json' : '';
+    return { tokenizer: null, reason: `no tokenizer.json in ${checkpointPath}${hint}` };
+  }
+  const folder = dirname(checkpointPath);
+  const names = [`tok${vocabSize}.bin`, 'tokenizer.bin'];
+  const name = names.find((candidate) => existsSync(join(folder, candidate)));
+  if (name === undefined) return { tokenizer: null, reason: `no ${names.join(' or ')} in ${folder}` };
+  return { tokenizer: openLlama2cTokenizer(join(folder, name), vocabSize) };
+}
+
+/**
+ * Bytes of text that one step of decoding can write at most: every byte of a token may come out as U+FFFD, and so may
+ * what was pending before it.
+ */
+export function longestDecodedText(model: TokenizerModel): number {
+  const longest = model.text.reduce((most, bytes) => Math.max(most, bytes.length), 0);
+  return 3 * (longest + 1);
+}

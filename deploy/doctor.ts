@@ -1,0 +1,185 @@
+/** Looks at the surroundings of embed-model: what is there, what is missing, and how to get it. */
+import { constants } from 'node:fs';
+import { access, statfs } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { findProgram } from '../codegen/compile/find-program.js';
+import { runTool } from '../codegen/compile/run-tool.js';
+import { findToolchain, installCommand } from '../codegen/compile/toolchain.js';
+import { EmbedError } from '../codegen/diagnostics/error.js';
+import { targets } from '../targets/index.js';
+import type { CompilerFamily, Emulator, Target } from '../targets/target.js';
+import { type HostCpu, readHostCpu, whyNotNative } from './host-cpu.js';
+
+export interface Finding {
+  /** fail: nothing can be built. warn: something embed-model can do is not possible here. */
+  readonly status: 'ok' | 'warn' | 'fail';
+  /** What was looked at. */
+  readonly subject: string;
+  /** What was found. */
+  readonly detail: string;
+  /** What to do about it; absent where nothing has to be done. */
+  readonly fix?: string;
+}
+
+/** As in package.json, engines. */
+const oldestNode = 20;
+
+/** A bundle of the largest default size (100 MB), twice while it is being replaced, with objects and a checkpoint's statistics. */
+const wantedFreeBytes = 500e6;
+
+/** Findings in the order a reader wants them. Never throws for anything that is missing. */
+export async function diagnose(): Promise<Finding[]> {
+  const host = await readHostCpu();
+  const toolchains = await Promise.all(targets.map((target) => checkToolchains(target)));
+  return [
+    checkNode(),
+    checkCpu(host),
+    ...toolchains.flat(),
+    ...requireOneToolchain(toolchains),
+    ...(await Promise.all(distinctEmulators().map((emulator) => checkEmulator(emulator)))),
+    ...targets.map((target) => checkRunning(target, host)),
+    await checkFolder('temporary folder', tmpdir()),
+    await checkFolder('cache folder', process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache')),
+    await checkFolder('current folder', process.cwd()),
+  ];
+}
+
+/** One line a finding, and its fix indented below it. */
+export function formatFindings(findings: readonly Finding[]): string {
+  const width = Math.max(0, ...findings.map(({ subject }) => subject.length));
+  return findings
+    .map(({ status, subject, detail, fix }) => {
+      const line = `${status.padEnd(4)}  ${subject.padEnd(width)}  ${detail}`;
+      return fix === undefined ? line : `${line}\n      ${' '.repeat(width)}  fix: ${fix}`;
+    })
+    .join('\n');
+}
+
+function checkNode(): Finding {
+  const subject = 'Node.js';
+  const detail = process.version;
+  return Number.parseInt(process.versions.node, 10) >= oldestNode
+    ? { status: 'ok', subject, detail }
+    : { status: 'fail', subject, detail, fix: `install Node.js ${oldestNode} or later` };
+}
+
+function checkCpu({ arch, model }: HostCpu): Finding {
+  const subject = 'host CPU';
+  return arch === undefined
+    ? { status: 'warn', subject, detail: `${process.platform}/${process.arch}: programs run on boards only` }
+    : { status: 'ok', subject, detail: `${arch}, ${model}` };
+}
+
+/** A finding for each family of compilers the target lists. One that works is enough: then the others may be absent. */
+async function checkToolchains(target: Target): Promise<Finding[]> {
+  const families = [...new Set(target.toolchains.map(({ family }) => family))];
+  const found = await Promise.all(families.map((family) => checkToolchain(target, family)));
+  const works = found.some(({ status }) => status === 'ok');
+  return found.map(({ isAbsent, ...finding }) =>
+    works && isAbsent
+      ? { status: 'ok', subject: finding.subject, detail: 'not installed, not needed' }
+      : finding,
+  );
+}
+
+async function checkToolchain(
+  target: Target,
+  family: CompilerFamily,
+): Promise<Finding & { isAbsent: boolean }> {
+  const subject = `${target.name}: ${family}`;
+  try {
+    const { version, objdump } = await findToolchain(target, { prefer: family });
+    return { status: 'ok', subject, detail: `${version}, ${objdump}`, isAbsent: false };
+  } catch (error) {
+    const isAbsent = error instanceof EmbedError && error.code === 'EM3001';
+    return { ...missing(subject, error), isAbsent };
+  }
+}
+
+function requireOneToolchain(findings: readonly (readonly Finding[])[]): Finding[] {
+  if (findings.some((ofTarget) => ofTarget.some(({ status }) => status === 'ok'))) {
+    return [];
+  }
+  const fix = findings[0]?.[0]?.fix;
+  return [
+    {
+      status: 'fail',
+      subject: 'C compilers',
+      detail: 'none for any target',
+      ...(fix === undefined ? {} : { fix }),
+    },
+  ];
+}
+
+function distinctEmulators(): Emulator[] {
+  const byProgram = new Map<string, Emulator>();
+  for (const { emulator } of targets) {
+    if (emulator !== null) {
+      byProgram.set(emulator.program, emulator);
+    }
+  }
+  return [...byProgram.values()];
+}
+
+async function checkEmulator(emulator: Emulator): Promise<Finding> {
+  const subject = emulator.program;
+  const path = await findProgram(subject);
+  if (path === undefined) {
+    return { status: 'warn', subject, detail: 'not in PATH', fix: installCommand([emulator.package]) };
+  }
+  try {
+    const { stdout } = await runTool([path, '--version'], { timeoutMs: 20_000 });
+    return { status: 'ok', subject, detail: stdout.split('\n', 1)[0] };
+  } catch (error) {
+    return missing(subject, error);
+  }
+}
+
+/** Emulators have their own findings; this one is about the CPU. */
+function checkRunning(target: Target, host: HostCpu): Finding {
+  const obstacle = whyNotNative(target, host);
+  const how = target.emulator === null ? 'boards only' : `${target.emulator.program} or a board`;
+  return {
+    status: 'ok',
+    subject: `${target.name}: runs on`,
+    detail: obstacle === undefined ? 'this machine' : `${how} (${obstacle})`,
+  };
+}
+
+async function checkFolder(subject: string, path: string): Promise<Finding> {
+  const existing = await nearestExisting(path);
+  try {
+    await access(existing, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
+    return {
+      status: 'warn',
+      subject,
+      detail: `${path} cannot be written (${reason})`,
+      fix: `make ${existing} writable`,
+    };
+  }
+  const { bavail, bsize } = await statfs(existing);
+  const free = bavail * bsize;
+  const detail = `${path}, ${(free / 1e9).toFixed(1)} GB free`;
+  return free >= wantedFreeBytes
+    ? { status: 'ok', subject, detail }
+    : { status: 'warn', subject, detail, fix: `make room: a build may need ${wantedFreeBytes / 1e6} MB` };
+}
+
+/** A cache folder is made when it is first used. */
+async function nearestExisting(path: string): Promise<string> {
+  try {
+    await access(path, constants.F_OK);
+    return path;
+  } catch {
+    return dirname(path) === path ? path : nearestExisting(dirname(path));
+  }
+}
+
+function missing(subject: string, error: unknown): Finding {
+  return error instanceof EmbedError
+    ? { status: 'warn', subject, detail: error.why, fix: error.fix }
+    : { status: 'warn', subject, detail: String(error) };
+}

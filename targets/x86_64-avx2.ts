@@ -1,0 +1,55 @@
+import type { Target } from './target.js';
+
+// Distributions switch on control-flow markers by default; generated code must not depend on the distribution.
+// Without the red zone a frame is what the stack pointer says, and the same objects are fit for kernel mode.
+const cpuFlags = ['-march=x86-64-v3', '-mtune=haswell', '-mno-red-zone', '-fcf-protection=none'];
+
+const binutils = {
+  ar: ['x86_64-linux-gnu-ar', 'ar', 'llvm-ar'],
+  objdump: ['x86_64-linux-gnu-objdump', 'objdump', 'llvm-objdump'],
+  size: ['x86_64-linux-gnu-size', 'size', 'llvm-size'],
+};
+
+/** Intel from Haswell (2013), AMD from Zen: the x86-64-v3 level of the psABI. No VNNI, no AVX-512. */
+export const x86_64Avx2: Target = {
+  name: 'x86_64-avx2',
+  aliases: ['avx2', 'x86_64'],
+  description: 'x86-64 PC or server with AVX2 (Intel Haswell, AMD Zen and later)',
+  triple: 'x86_64-linux-gnu',
+  arch: 'x86_64',
+  kernelSet: 'portable',
+  toolchains: [
+    {
+      family: 'gcc',
+      command: ['x86_64-linux-gnu-gcc'],
+      cpuFlags,
+      scheduleFlags: [],
+      optimization: '-O3',
+      binutils,
+      packages: ['gcc', 'libc6-dev'],
+    },
+    {
+      // On an x86-64 machine whose compiler has no longer name; elsewhere it is refused, for it makes other code.
+      family: 'gcc',
+      command: ['gcc'],
+      cpuFlags,
+      scheduleFlags: [],
+      optimization: '-O3',
+      binutils,
+      packages: ['gcc', 'libc6-dev'],
+    },
+    {
+      family: 'clang',
+      command: ['clang', '--target=x86_64-linux-gnu'],
+      cpuFlags,
+      scheduleFlags: [],
+      optimization: '-O3',
+      binutils,
+      packages: ['clang', 'binutils', 'libc6-dev'],
+    },
+  ],
+  hostFeatures: ['avx', 'avx2', 'bmi1', 'bmi2', 'f16c', 'fma', 'abm', 'movbe'],
+  emulator: { program: 'qemu-x86_64', args: ['-cpu', 'max'], package: 'qemu-user' },
+  cacheBytes: { l1d: 32 * 1024, l2: 256 * 1024, l3: 8 * 1024 * 1024 },
+  kernelModeVectors: 'kernel_fpu',
+};

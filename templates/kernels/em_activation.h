@@ -1,0 +1,82 @@
+/*
+ * em_activation.h - int8 activations with one scale a token, the input of linear ops. docs/arithmetic.md, section 3.
+ * SPDX-License-Identifier: MIT-0
+ */
+#ifndef EM_ACTIVATION_H
+#define EM_ACTIVATION_H
+
+#include "em_fixed.h"
+
+/* Columns that share a sub-scale in w4, w5 and w6. Rows of activations are padded with zeros to a multiple of it. */
+#define EM_GROUP 32u
+
+#define EM_GROUPS(columns) (((columns) + EM_GROUP - 1u) / EM_GROUP)
+
+/* Bytes between the int8 rows of two tokens. */
+#define EM_Q8_STRIDE(columns) ((((columns) + 63u) / 64u) * 64u)
+
+/* Scale of one token: real = q * mantissa * 2^(shift - 15) / 127 in the Q format of the vector that was quantized. */
+struct em_token_scale {
+    em_i32 mantissa; /* largest magnitude rounded to 15 bits, times 2^15: in [2^29, 2^30] */
+    em_i32 shift;    /* bit length of the largest magnitude, minus 15 */
+};
+
+/* Quantized activations of up to EM_BATCH tokens. */
+struct em_q8 {
+    em_i8 *values;                /* [tokens][EM_Q8_STRIDE(columns)], in [-127, 127], zero padded */
+    em_i32 *sums;                 /* [tokens][EM_GROUPS(columns)]: sum of each group, for formats with an offset */
+    struct em_token_scale *scale; /* [tokens] */
+};
+
+/* q[i] = round(127 v[i] / max|v|); a zero vector gives zeros. Returns the scale. */
+EM_INLINE struct em_token_scale em_quantize_vector(const em_i32 *values, em_u32 count, em_i8 *out)
+{
+    struct em_token_scale scale = {1 << 29, 0};
+    em_i32 max = em_max_magnitude(values, count);
+    if (max == 0) {
+        for (em_u32 i = 0; i < count; i++) {
+            out[i] = 0;
+        }
+        return scale;
+    }
+    em_i32 shift = (em_i32)em_bits32((em_u32)max) - 15;
+    em_i32 max15 = em_round_shift(max, shift);   /* [2^14, 2^15] */
+    em_i32 reciprocal = (127 << 23) / max15;     /* at most 127 * 2^9 */
+    if (shift > 0) {
+        em_i64 half = (em_i64)1 << (shift - 1);
+        for (em_u32 i = 0; i < count; i++) {
+            em_i32 v = (em_i32)((values[i] + half) >> shift);
+            out[i] = (em_i8)((v * reciprocal + (1 << 22)) >> 23);
+        }
+    } else {
+        for (em_u32 i = 0; i < count; i++) {
+            em_i32 v = values[i] * (1 << -shift);
+            out[i] = (em_i8)((v * reciprocal + (1 << 22)) >> 23);
+        }
+    }
+    scale.mantissa = max15 * 32768;
+    scale.shift = shift;
+    return scale;
+}
+
+/* Quantizes a row of int32 activations for each token and sums its groups. */
+static void em_quantize(const em_i32 *in, const struct em_q8 *out, em_u32 columns, em_u32 tokens)
+{
+    for (em_u32 t = 0; t < tokens; t++) {
+        em_i8 *row = out->values + (em_u64)t * EM_Q8_STRIDE(columns);
+        em_i32 *sums = out->sums + (em_u64)t * EM_GROUPS(columns);
+        out->scale[t] = em_quantize_vector(in + (em_u64)t * columns, columns, row);
+        for (em_u32 c = columns; c < EM_Q8_STRIDE(columns); c++) {
+            row[c] = 0;
+        }
+        for (em_u32 g = 0; g < EM_GROUPS(columns); g++) {
+            em_i32 sum = 0;
+            for (em_u32 c = 0; c < EM_GROUP; c++) {
+                sum += row[g * EM_GROUP + c];
+            }
+            sums[g] = sum;
+        }
+    }
+}
+
+#endif /* EM_ACTIVATION_H */

@@ -1,0 +1,56 @@
+/*
+ * em_elementwise.h - residual addition, gated activation, rotary embedding. docs/arithmetic.md, section 5.
+ * SPDX-License-Identifier: MIT-0
+ */
+#ifndef EM_ELEMENTWISE_H
+#define EM_ELEMENTWISE_H
+
+#include "em_fixed.h"
+
+/* Constants of one gated activation. */
+struct em_swiglu_op {
+    em_i32 gate_frac; /* Q format of the gate */
+    em_i32 out_shift; /* right shift of silu(gate) * up to the output's format */
+};
+
+/* out += in, saturating. */
+EM_UNUSED static void em_add(const em_i32 *in, em_i32 *out, em_u64 count)
+{
+    for (em_u64 i = 0; i < count; i++) {
+        out[i] = em_saturate((em_i64)out[i] + in[i]);
+    }
+}
+
+/* out = silu(gate) * up. */
+EM_UNUSED static void em_swiglu(const struct em_swiglu_op *op, const em_i32 *gate, const em_i32 *up, em_i32 *out,
+                                em_u64 count)
+{
+    for (em_u64 i = 0; i < count; i++) {
+        em_i32 silu = em_scale(gate[i], em_sigmoid(gate[i], op->gate_frac), 24);
+        out[i] = em_scale(silu, up[i], op->out_shift);
+    }
+}
+
+/*
+ * Rotates the pairs (i, i + head_dim/2) of every head in place. table: int16[context][head_dim], for each position the cosines
+ * of the pairs and then their sines, Q14.
+ */
+EM_UNUSED static void em_rope(const em_i16 *table, em_u32 position, em_i32 *values, em_u32 heads, em_u32 head_dim,
+                              em_u32 tokens)
+{
+    em_u32 half = head_dim / 2u;
+    for (em_u32 t = 0; t < tokens; t++) {
+        const em_i16 *cosines = table + (em_u64)(position + t) * head_dim;
+        const em_i16 *sines = cosines + half;
+        for (em_u32 h = 0; h < heads; h++, values += head_dim) {
+            for (em_u32 i = 0; i < half; i++) {
+                em_i64 a = values[i];
+                em_i64 b = values[half + i];
+                values[i] = em_saturate(em_round_shift64(a * cosines[i] - b * sines[i], 14));
+                values[half + i] = em_saturate(em_round_shift64(a * sines[i] + b * cosines[i], 14));
+            }
+        }
+    }
+}
+
+#endif /* EM_ELEMENTWISE_H */

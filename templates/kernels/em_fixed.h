@@ -1,0 +1,144 @@
+/*
+ * em_fixed.h - fixed-point primitives: docs/arithmetic.md, sections 1 to 3.
+ *
+ * Values are int32 in a Q format: Q(f) means the integer v stands for v * 2^-f. Saturation is symmetric, to +-(2^31 - 1).
+ * Rounding is half up: add half, shift arithmetically.
+ * SPDX-License-Identifier: MIT-0
+ */
+#ifndef EM_FIXED_H
+#define EM_FIXED_H
+
+#include "em_port.h"
+#include "em_tables.h"
+
+/* ---- Bits ---------------------------------------------------------------------------------------------------- */
+
+/* Bits needed to write a value: 0 for 0, 32 for 2^32 - 1. */
+EM_INLINE em_u32 em_bits32(em_u32 value)
+{
+#if defined(__riscv) && !defined(__riscv_zbb)
+    /* The base ISA has no count-leading-zeros, and the compiler would call libgcc for it. */
+    em_u32 bits = 0;
+    for (em_u32 step = 16; step != 0; step >>= 1) {
+        if (value >> step != 0) {
+            value >>= step;
+            bits += step;
+        }
+    }
+    return bits + value;
+#else
+    return value == 0 ? 0 : 32u - (em_u32)__builtin_clz(value);
+#endif
+}
+
+EM_INLINE em_u32 em_bits64(em_u64 value)
+{
+    em_u32 high = (em_u32)(value >> 32);
+    return high != 0 ? 32u + em_bits32(high) : em_bits32((em_u32)value);
+}
+
+/* ---- Saturation, rounding, scaling --------------------------------------------------------------------------- */
+
+EM_INLINE em_i32 em_saturate(em_i64 value)
+{
+    if (value > EM_I32_MAX) {
+        return EM_I32_MAX;
+    }
+    return value < -EM_I32_MAX ? -EM_I32_MAX : (em_i32)value;
+}
+
+EM_INLINE em_i32 em_abs(em_i32 value)
+{
+    return value < 0 ? -value : value;
+}
+
+/* (value + 2^(shift-1)) >> shift for shift in [1, 62], |value| < 2^62. */
+EM_INLINE em_i64 em_round_shift64(em_i64 value, em_i32 shift)
+{
+    return (value + ((em_i64)1 << (shift - 1))) >> shift;
+}
+
+/* value * 2^-shift, rounded half up; for shift <= 0 the result must fit, as it does where a maximum is brought to n bits. */
+EM_INLINE em_i32 em_round_shift(em_i32 value, em_i32 shift)
+{
+    if (shift > 0) {
+        return (em_i32)em_round_shift64(value, shift);
+    }
+    return (em_i32)((em_u32)value << -shift);
+}
+
+/* saturate(round(a * m * 2^-shift)), the product in 64 bits; shift is clamped to [0, 63]. a, m in +-(2^31 - 1). */
+EM_INLINE em_i32 em_scale(em_i32 a, em_i32 m, em_i32 shift)
+{
+    em_i64 product = (em_i64)a * m;
+    if (shift <= 0) {
+        return em_saturate(product);
+    }
+    if (shift > 62) {
+        return 0; /* |product| < 2^62 */
+    }
+    return em_saturate(em_round_shift64(product, shift));
+}
+
+/* Largest magnitude of count values: an int32, since saturation is symmetric. */
+EM_INLINE em_i32 em_max_magnitude(const em_i32 *values, em_u32 count)
+{
+    em_i32 max = 0;
+    for (em_u32 i = 0; i < count; i++) {
+        em_i32 magnitude = em_abs(values[i]);
+        max = magnitude > max ? magnitude : max;
+    }
+    return max;
+}
+
+/* ---- Functions ----------------------------------------------------------------------------------------------- */
+
+/*
+ * 1 / sqrt(total) for total in [1, 2^62): mantissa * 2^-(61 - k), mantissa Q30 in [2^30, 2^31). Seed table on the leading
+ * bits of total * 4^k in [2^60, 2^62), then two Newton steps y (3 - m y^2) / 2.
+ */
+EM_INLINE em_i32 em_reciprocal_sqrt(em_u64 total, em_i32 *k)
+{
+    em_u32 pairs = (62u - em_bits64(total)) / 2u;
+    em_u64 normal = total << (2u * pairs);
+    em_u64 m = normal >> 31;                                       /* Q31 of [1/4, 1) */
+    em_u64 y = (em_u64)em_rsqrt_seeds[(normal >> 55) - 32u] << 15; /* Q30 */
+    for (em_u32 step = 0; step < 2u; step++) {
+        em_u64 square = (y * y) >> 31;       /* Q29 */
+        em_u64 product = (m * square) >> 31; /* Q29, about 1 */
+        y = (y * (((em_u64)3 << 29) - product)) >> 30;
+    }
+    *k = (em_i32)pairs;
+    return y > EM_I32_MAX ? EM_I32_MAX : (em_i32)y;
+}
+
+/* Rounding product of two Q15 numbers (pmulhrsw, sqrdmulh). */
+EM_INLINE em_i32 em_multiply_q15(em_i32 a, em_i32 b)
+{
+    return (a * b + 16384) >> 15;
+}
+
+/* 2^-(x / 65536) in Q30 for x in Q16: a cubic on the fraction, a shift for the whole part; 0 from 31 on. */
+EM_INLINE em_u32 em_exp2_negative(em_u32 x)
+{
+    em_u32 whole = x >> 16;
+    em_i32 g = (em_i32)((x & 0xffffu) >> 1); /* Q15 */
+    em_i32 p = EM_EXP2_C2 - em_multiply_q15(g, EM_EXP2_C3);
+    p = EM_EXP2_C1 - em_multiply_q15(g, p);
+    p = EM_EXP2_C0 - em_multiply_q15(g, p);
+    return whole >= 31u ? 0 : ((em_u32)p << 15) >> whole;
+}
+
+/* sigmoid of value in Q(frac), as Q24 in (0, 2^24): table over |value| below 16 in steps of 1/32, linear between entries. */
+EM_INLINE em_i32 em_sigmoid(em_i32 value, em_i32 frac)
+{
+    em_i64 wide = em_abs(value); /* to Q15 */
+    wide = frac >= 15 ? wide >> (frac - 15) : wide << (15 - frac);
+    em_i32 x = wide < 16 * 32768 ? (em_i32)wide : 16 * 32768 - 1;
+    em_i32 entry = em_sigmoid_table[x >> 10];
+    em_i32 step = entry - em_sigmoid_table[(x >> 10) + 1];
+    em_i32 tail = entry - ((step * (x & 1023) + 512) >> 10);
+    return value < 0 ? tail : (1 << 24) - tail;
+}
+
+#endif /* EM_FIXED_H */

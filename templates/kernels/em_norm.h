@@ -1,0 +1,46 @@
+/*
+ * em_norm.h - root mean square norm. docs/arithmetic.md, section 5.
+ * SPDX-License-Identifier: MIT-0
+ */
+#ifndef EM_NORM_H
+#define EM_NORM_H
+
+#include "em_fixed.h"
+
+/* Constants of one norm. */
+struct em_norm_op {
+    em_u64 gains;      /* blob offset of int32[width]: gain * sqrt(width), Q format folded into out_shift */
+    em_i64 epsilon;    /* width * epsilon in units of the squares of a vector normalised at floor_bits; below 2^60 */
+    em_i32 floor_bits; /* vectors are not normalised further up than this bit length */
+    em_i32 out_shift;  /* right shift from Q30 times gain to the output's format */
+};
+
+/* Bits of the largest magnitude after normalisation: squares take 48, and 8192 of them stay below 2^62. */
+#define EM_NORM_BITS 24
+
+/* out = in / sqrt(mean(in^2) + epsilon) * gain, for `vectors` vectors of `width` values, width <= 8192. May run in place. */
+static void em_rmsnorm(const struct em_norm_op *op, const em_u8 *blob, const em_i32 *in, em_i32 *out, em_u32 width,
+                       em_u32 vectors)
+{
+    const em_i32 *gains = (const em_i32 *)(const void *)(blob + op->gains);
+    for (em_u32 v = 0; v < vectors; v++, in += width, out += width) {
+        em_i32 bits = (em_i32)em_bits32((em_u32)em_max_magnitude(in, width));
+        bits = bits > op->floor_bits ? bits : op->floor_bits;
+        em_i32 shift = bits - EM_NORM_BITS;
+        em_u64 total = 0;
+        for (em_u32 i = 0; i < width; i++) {
+            em_i64 x = em_round_shift(in[i], shift);
+            total += (em_u64)(x * x);
+        }
+        em_i32 fade = 2 * (bits - op->floor_bits);
+        total += (em_u64)op->epsilon >> fade;
+        em_i32 k = 0;
+        em_i32 mantissa = em_reciprocal_sqrt(total > 0 ? total : 1, &k);
+        for (em_u32 i = 0; i < width; i++) {
+            em_i32 unit = em_scale(em_round_shift(in[i], shift), mantissa, 31 - k); /* Q30, magnitude at most 1 */
+            out[i] = em_scale(unit, gains[i], op->out_shift);
+        }
+    }
+}
+
+#endif /* EM_NORM_H */

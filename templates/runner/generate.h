@@ -1,0 +1,20 @@
+/*
+ * generate.h - prompt in, tokens out, timed.
+ * SPDX-License-Identifier: MIT-0
+ */
+#ifndef RUNNER_GENERATE_H
+#define RUNNER_GENERATE_H
+
+#include "em.h"
+#include "failure.h"
+#include "options.h"
+#include "report.h"
+
+/*
+ * Runs the prompt and generates until options->tokens were chosen or one of them ends the text; that one is reported too.
+ * The digest covers the logits of every position that was computed, in order: those of the prompt, then those of every
+ * chosen token but the last, whose logits nobody needs. threads: for the report.
+ */
+int generate(em_model *model, const struct options *options, em_u32 threads, struct report *report, struct failure *failure);
+
+#endif /* RUNNER_GENERATE_H */

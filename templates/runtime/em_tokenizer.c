@@ -1,0 +1,203 @@
+/*
+ * em_tokenizer.c - opening a tokenizer table: every check that makes using it safe.
+ * SPDX-License-Identifier: MIT-0
+ */
+#include "em_tokenizer.h"
+
+#define EM_TABLE_MAGIC 0x4b544d45u /* "EMTK" */
+#define EM_TABLE_VERSION 1u
+
+/* The parts of the directory, in their order. */
+enum {
+    EM_PART_TEXT_ENDS,
+    EM_PART_TEXT,
+    EM_PART_SILENT,
+    EM_PART_BYTE_IDS,
+    EM_PART_CHARACTERS,
+    EM_PART_MERGE_ROWS,
+    EM_PART_MERGES,
+    EM_PART_WORDS,
+    EM_PART_ADDED,
+    EM_PART_CLASS_INDEX,
+    EM_PART_CLASS_PAGES,
+    EM_PART_COMBINING,
+    EM_PART_DECOMPOSITIONS,
+    EM_PART_PARTS,
+    EM_PART_COMPOSITIONS,
+    EM_PART_COUNT
+};
+
+struct em_table_header {
+    em_u32 magic;
+    em_u32 version;
+    em_u32 bytes; /* of the whole table */
+    em_u32 flags;
+    em_u32 pattern;
+    em_u32 digits_per_piece;
+    em_u32 digits;
+    em_u32 prefix;
+    em_u32 vocabulary;
+    em_i32 unknown;
+    em_i32 bos;
+    em_u32 longest;
+    struct {
+        em_u32 offset; /* in bytes, from the start of the table */
+        em_u32 count;  /* of elements */
+    } parts[EM_PART_COUNT];
+};
+
+/* Bytes of an element of each part. */
+static const em_u8 em_element_bytes[EM_PART_COUNT] = {4, 1, 1, 4, 8, 4, 12, 4, 16, 1, 1, 4, 8, 4, 12};
+
+static em_u32 em_is_id(em_i64 id, em_u32 vocabulary) {
+    return id >= 0 && id < (em_i64)vocabulary;
+}
+
+static em_u32 em_is_id_or_none(em_i64 id, em_u32 vocabulary) {
+    return id >= -1 && id < (em_i64)vocabulary;
+}
+
+/* Offsets that divide `total` elements into rows: ascending, none beyond the end. */
+static em_u32 em_are_rows(const em_u32 *rows, em_u32 count, em_u32 total) {
+    em_u32 previous = 0;
+
+    for (em_u32 i = 0; i < count; i++) {
+        if (rows[i] < previous || rows[i] > total) {
+            return 0;
+        }
+        previous = rows[i];
+    }
+    return 1;
+}
+
+/* Header and directory: every part lies within the table and has the size that others count on. */
+static em_u32 em_header_fits(const struct em_table_header *h, em_u64 bytes) {
+    em_u32 vocabulary = h->vocabulary;
+
+    if (h->magic != EM_TABLE_MAGIC || h->version != EM_TABLE_VERSION || h->bytes > bytes || h->bytes < sizeof(*h)) {
+        return 0;
+    }
+    for (em_u32 i = 0; i < EM_PART_COUNT; i++) {
+        em_u64 end = (em_u64)h->parts[i].offset + (em_u64)h->parts[i].count * em_element_bytes[i];
+
+        if ((h->parts[i].offset & 7u) != 0 || h->parts[i].offset < sizeof(*h) || end > h->bytes) {
+            return 0;
+        }
+    }
+    return vocabulary != 0 && h->parts[EM_PART_TEXT_ENDS].count == (em_u64)vocabulary + 1 &&
+           h->parts[EM_PART_MERGE_ROWS].count == (em_u64)vocabulary + 1 &&
+           h->parts[EM_PART_SILENT].count == ((em_u64)vocabulary + 7) / 8 && h->parts[EM_PART_BYTE_IDS].count == 256 &&
+           h->pattern <= EM_PATTERN_CL100K && h->digits <= EM_DIGITS_RUNS && h->prefix <= EM_PREFIX_FIRST_UNLESS_THERE &&
+           (h->pattern != EM_PATTERN_CL100K || h->digits_per_piece != 0) && em_is_id_or_none(h->unknown, vocabulary) &&
+           em_is_id_or_none(h->bos, vocabulary);
+}
+
+static const void *em_part(const struct em_table_header *h, em_u32 part) {
+    return (const em_u8 *)h + h->parts[part].offset;
+}
+
+/* Every id and index in the parts that encoding and decoding walk. */
+static em_u32 em_ids_fit(const struct em_tokenizer *t, const struct em_table_header *h) {
+    em_u32 text_bytes = h->parts[EM_PART_TEXT].count;
+    em_u32 merge_count = h->parts[EM_PART_MERGES].count;
+
+    if (!em_are_rows(t->text_ends, t->vocabulary + 1, text_bytes) ||
+        !em_are_rows(t->merge_rows, t->vocabulary + 1, merge_count)) {
+        return 0;
+    }
+    for (em_u32 i = 0; i < t->vocabulary; i++) {
+        if (t->text_ends[i + 1] - t->text_ends[i] > t->longest) {
+            return 0;
+        }
+    }
+    for (em_u32 i = 0; i < 256; i++) {
+        if (!em_is_id_or_none(t->byte_ids[i], t->vocabulary)) {
+            return 0;
+        }
+    }
+    for (em_u32 i = 0; i < t->character_count; i++) {
+        if (!em_is_id(t->characters[i].id, t->vocabulary)) {
+            return 0;
+        }
+    }
+    for (em_u32 i = 0; i < merge_count; i++) {
+        if (t->merges[i].merged >= t->vocabulary) {
+            return 0;
+        }
+    }
+    for (em_u32 i = 0; i < t->word_count; i++) {
+        if (t->words[i] >= t->vocabulary) {
+            return 0;
+        }
+    }
+    for (em_u32 i = 0; i < t->added_count; i++) {
+        const struct em_added_token *a = &t->added[i];
+
+        if (!em_is_id(a->id, t->vocabulary) || a->bytes == 0 || (em_u64)a->start + a->bytes > text_bytes) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Indexes within the Unicode data. */
+static em_u32 em_unicode_fits(const struct em_tokenizer *t, const struct em_table_header *h) {
+    em_u32 page_count = h->parts[EM_PART_CLASS_PAGES].count / 64;
+
+    for (em_u32 i = 0; i < t->class_index_count; i++) {
+        if (t->class_index[i] >= page_count) {
+            return 0;
+        }
+    }
+    for (em_u32 i = 0; i < t->decomposition_count; i++) {
+        em_u32 parts = t->decompositions[i].parts;
+
+        if ((em_u64)(parts >> 3) + (parts & 7u) > h->parts[EM_PART_PARTS].count) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+em_status em_tokenizer_open(struct em_tokenizer *t, const void *table, em_u64 bytes) {
+    const struct em_table_header *h = (const struct em_table_header *)table;
+
+    if (t == EM_NULL || table == EM_NULL) {
+        return EM_E_ARGUMENT;
+    }
+    if (((em_uptr)table & 7u) != 0 || bytes < sizeof(*h) || !em_header_fits(h, bytes)) {
+        return EM_E_TOKENIZER;
+    }
+    t->flags = h->flags;
+    t->pattern = h->pattern;
+    t->digits_per_piece = h->digits_per_piece;
+    t->digits = h->digits;
+    t->prefix = h->prefix;
+    t->vocabulary = h->vocabulary;
+    t->unknown = h->unknown;
+    t->bos = h->bos;
+    t->longest = h->longest;
+    t->text_ends = em_part(h, EM_PART_TEXT_ENDS);
+    t->text = em_part(h, EM_PART_TEXT);
+    t->silent = em_part(h, EM_PART_SILENT);
+    t->byte_ids = em_part(h, EM_PART_BYTE_IDS);
+    t->characters = em_part(h, EM_PART_CHARACTERS);
+    t->character_count = h->parts[EM_PART_CHARACTERS].count;
+    t->merge_rows = em_part(h, EM_PART_MERGE_ROWS);
+    t->merges = em_part(h, EM_PART_MERGES);
+    t->words = em_part(h, EM_PART_WORDS);
+    t->word_count = h->parts[EM_PART_WORDS].count;
+    t->added = em_part(h, EM_PART_ADDED);
+    t->added_count = h->parts[EM_PART_ADDED].count;
+    t->class_index = em_part(h, EM_PART_CLASS_INDEX);
+    t->class_index_count = h->parts[EM_PART_CLASS_INDEX].count;
+    t->class_pages = em_part(h, EM_PART_CLASS_PAGES);
+    t->combining = em_part(h, EM_PART_COMBINING);
+    t->combining_count = h->parts[EM_PART_COMBINING].count;
+    t->decompositions = em_part(h, EM_PART_DECOMPOSITIONS);
+    t->decomposition_count = h->parts[EM_PART_DECOMPOSITIONS].count;
+    t->parts = em_part(h, EM_PART_PARTS);
+    t->compositions = em_part(h, EM_PART_COMPOSITIONS);
+    t->composition_count = h->parts[EM_PART_COMPOSITIONS].count;
+    return em_ids_fit(t, h) && em_unicode_fits(t, h) ? EM_OK : EM_E_TOKENIZER;
+}
