@@ -87,7 +87,7 @@ export async function runLocally(
   try {
     running = new LocalProcess(command, emulated, options);
   } catch (error) {
-    throw notStarted(command, error as NodeJS.ErrnoException); // some reasons are thrown (ENOEXEC), others are events (ENOENT)
+    throw notStarted(command, error as NodeJS.ErrnoException); // some reasons are thrown (E2BIG), others are events (ENOENT)
   }
   return running.end;
 }
@@ -177,7 +177,7 @@ class LocalProcess {
     const said = this.stderrText().trim().split('\n').at(-1);
     const under = this.emulated ? ' under emulation' : '';
     return new EmbedError('EM3203', {
-      where: this.command.join(' '),
+      where: shown(this.command),
       why: `stopped after ${this.options.timeoutMs / 1000} s${under}${said ? `; last words on stderr: ${said}` : ''}`,
     });
   }
@@ -185,8 +185,14 @@ class LocalProcess {
 
 function notStarted(command: readonly string[], error: NodeJS.ErrnoException): EmbedError {
   return new EmbedError('EM3202', {
-    where: command.join(' '),
+    where: shown(command),
     why: `${error.code ?? 'error'}: ${error.message}`,
     cause: error,
   });
+}
+
+/** A prompt may be long; the start of the command is enough to know it by. */
+function shown(command: readonly string[]): string {
+  const text = command.join(' ');
+  return text.length > 200 ? `${text.slice(0, 197)}...` : text;
 }

@@ -205,7 +205,7 @@ class Fields {
   }
 
   integers(key: string): number[] {
-    return this.matching(key, /^[0-9]{1,9}(,[0-9]{1,9})*$/)
+    return this.matching(key, /^[0-9]{1,10}(,[0-9]{1,10})*$/)
       .split(',')
       .map(Number);
   }

@@ -7,20 +7,22 @@
  *     const a72 = targets.find((target) => target.name === 'cortex-a72')!;
  *     export default { ...a72, name: 'rk3399', aliases: [] } satisfies Target;
  *
- * Node 20 cannot strip types, so the script goes through the TypeScript bundled with ts-morph. It is evaluated by itself, without
- * file system, process or network, for two seconds at most; only plain data leaves it.
+ * Node 20 cannot strip types, so the script goes through the TypeScript bundled with ts-morph. It is evaluated by itself (see
+ * evaluate-target.ts), without file system, process or network, for a few seconds at most; only plain data leaves it.
  */
 import { readFile, stat } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
-import { createContext, runInContext } from 'node:vm';
+import { resolve } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { EmbedError } from '../codegen/diagnostics/error.js';
+import type { TargetScript } from './evaluate-target.js';
 import type { Target } from './target.js';
 import { validateTarget } from './validate-target.js';
 
 /** No hand-written description of a machine is larger. */
 const largestFileBytes = 256 * 1024;
 
-const evaluationTimeoutMs = 2000;
+/** Starting a thread takes a tenth of a second; the rest is for busy machines. */
+const evaluationTimeoutMs = 3000;
 
 /** Reads, evaluates and checks the file. `builtIn` is what a script gets by importing embed-model. Throws EM1205. */
 export async function loadTarget(path: string, builtIn: readonly Target[]): Promise<Target> {
@@ -58,33 +60,13 @@ function parseJson(source: string, path: string): unknown {
 
 async function evaluate(source: string, path: string, builtIn: readonly Target[]): Promise<unknown> {
   const script = await transpile(source, path);
-  // Everything the script can reach is made inside its own realm, so that it has no way to objects of this one.
-  const context = createContext(Object.create(null), {
-    codeGeneration: { strings: false, wasm: false },
-    microtaskMode: 'afterEvaluate', // what follows an await counts against the time limit, too
-  });
-  const program = `
-    const exports = {};
-    const module = { exports };
-    const require = (name) => {
-      if (name !== 'embed-model') throw new Error('a target file can import embed-model and nothing else, not ' + name);
-      return { targets: ${JSON.stringify(builtIn)} };
-    };
-    (function (exports, module, require) {
-${script}
-    })(exports, module, require);
-    JSON.stringify(module.exports.default ?? module.exports.target);
-  `;
-  let exported: unknown;
-  try {
-    exported = runInContext(program, context, { filename: basename(path), timeout: evaluationTimeoutMs });
-  } catch (error) {
+  const exported = await inWorker({ script, builtIn }).catch((error: unknown) => {
     throw new EmbedError('EM1205', {
       where: path,
       why: `it cannot be evaluated: ${reason(error)}`,
       cause: error,
     });
-  }
+  });
   if (typeof exported !== 'string') {
     throw new EmbedError('EM1205', {
       where: path,
@@ -94,10 +76,36 @@ ${script}
   return JSON.parse(exported);
 }
 
+/** A thread of its own can be stopped whatever it does, and has a memory limit of its own. */
+async function inWorker(work: TargetScript): Promise<unknown> {
+  const worker = new Worker(new URL('./evaluate-target.js', import.meta.url), {
+    workerData: work,
+    env: {},
+    stdout: true,
+    stderr: true,
+    resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 16 },
+  });
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await new Promise((resolve, reject) => {
+      worker.once('message', resolve);
+      worker.once('error', reject);
+      worker.once('exit', () => reject(new Error('it ended without a result')));
+      timer = setTimeout(
+        () => reject(new Error(`not done after ${evaluationTimeoutMs / 1000} s`)),
+        evaluationTimeoutMs,
+      );
+    });
+  } finally {
+    clearTimeout(timer);
+    await worker.terminate();
+  }
+}
+
 async function transpile(source: string, path: string): Promise<string> {
   const { ts } = await import('@ts-morph/common');
   const { outputText, diagnostics } = ts.transpileModule(source, {
-    fileName: basename(path),
+    fileName: 'target.ts', // whatever its extension: JavaScript is TypeScript, and imports become require()
     reportDiagnostics: true,
     compilerOptions: {
       target: ts.ScriptTarget.ES2022,
@@ -114,7 +122,6 @@ async function transpile(source: string, path: string): Promise<string> {
   return outputText;
 }
 
-/** An error of this realm or of the script's. */
 function reason(error: unknown): string {
   const message = (error as { message?: unknown } | null)?.message;
   return typeof message === 'string' ? message.split('\n', 1)[0] : String(error);

@@ -1,6 +1,6 @@
 /** C sources of a bundle -> objects, a static library and a static hosted runner. */
 import { mkdir, rm } from 'node:fs/promises';
-import { basename, join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import type { Target } from '../../targets/target.js';
 import { libraryFlags, linkFlags, runnerFlags } from './flags.js';
 import { runTool } from './run-tool.js';
@@ -10,13 +10,13 @@ import type { Toolchain } from './toolchain.js';
 export interface CompileOptions {
   readonly target: Target;
   readonly toolchain: Toolchain;
-  /** Absolute paths of .c files with different names, below `root`. */
+  /** Absolute paths of .c files below `root`; those of one library have different names. */
   readonly sources: readonly string[];
   /** Absolute paths. */
   readonly includeDirs: readonly string[];
   /** The bundle's folder: compilers run in it and see relative names, so that no object holds the path of this machine. */
   readonly root: string;
-  /** Absolute path of the folder for objects and results; made if it is not there. */
+  /** Absolute path of the folder for the archive and, in folders as below `root`, the objects; made if it is not there. */
   readonly outDir: string;
   /** Refuse the sources on any warning. Off by default: a newer compiler may know new ones. */
   readonly warningsAreErrors?: boolean;
@@ -30,7 +30,7 @@ export interface LibraryObject {
 }
 
 export interface CompiledLibrary {
-  /** In the order of the names of their sources. */
+  /** In the order of the paths of their sources. */
   readonly objects: readonly LibraryObject[];
   /** Absolute path of libem_model.a. */
   readonly archive: string;
@@ -86,6 +86,7 @@ export async function linkRunner(options: RunnerOptions): Promise<LinkedRunner> 
     ...toolchain.candidate.cpuFlags,
     ...linkFlags,
     ...members,
+    '-lc', // before the archive, whose weak memcpy and memset would win otherwise
     library.archive,
     '-o',
     output,
@@ -99,11 +100,11 @@ export async function linkRunner(options: RunnerOptions): Promise<LinkedRunner> 
 }
 
 async function compileAll(options: CompileOptions, flags: readonly string[]) {
-  const { sources, outDir } = options;
-  await mkdir(outDir, { recursive: true });
+  const { sources, outDir, root } = options;
   const objects: LibraryObject[] = [...sources]
-    .sort((a, b) => (basename(a) < basename(b) ? -1 : 1))
-    .map((source) => ({ source, object: join(outDir, `${basename(source, '.c')}.o`) }));
+    .sort((a, b) => (relative(root, a) < relative(root, b) ? -1 : 1))
+    .map((source) => ({ source, object: join(outDir, relative(root, source).replace(/\.c$/, '.o')) }));
+  await Promise.all(objects.map(({ object }) => mkdir(dirname(object), { recursive: true })));
   const said = new Map<LibraryObject, string>();
   const waiting = objects.values();
   const worker = async () => {

@@ -32,8 +32,8 @@ interface StackState {
   readonly copies: ReadonlyMap<string, number>;
 }
 
-/** No frame the project allows comes near; beyond it, a path must be pushing in a loop. */
-const deepestFrame = 1 << 24;
+/** No frame comes near (2 KiB is what the project allows); beyond it, a path must be pushing in a loop. */
+const deepestFrame = 128 * 1024;
 
 /** Throws EM3104 if the frame has no fixed size. */
 export function measureFrame(code: MachineFunction, index: CodeIndex, isa: InstructionSet): Frame {
@@ -71,7 +71,7 @@ class FrameWalk {
       return;
     }
     if (state.depth > deepestFrame) {
-      this.unbounded(instruction, 'the stack grows in a loop');
+      this.unbounded(instruction, 'the stack grows in a loop, or beyond 128 KiB');
     }
     this.deepest = Math.max(this.deepest, state.depth);
     this.states.set(instruction, state);

@@ -4,7 +4,7 @@ import type { BlobLayout } from '../layout/blob.js';
 import type { ArenaPlace, MemoryPlan } from '../layout/memory-plan.js';
 import type { IntegerModel } from '../lower/lower.js';
 import { definitionOf, type Step } from '../ops/index.js';
-import type { BlobPlaces } from '../ops/op.js';
+import type { BlobPlaces, ConstantView } from '../ops/op.js';
 import { formats } from '../quantize/format.js';
 import { render, type View } from './render.js';
 
@@ -134,9 +134,22 @@ function statementOf(
   return { statement: [text.trimEnd(), ...traces].join('\n') };
 }
 
-/** `.name = { .field = value, ... }` without the name. */
-function initializer(fields: readonly { readonly name: string; readonly value: string }[]): string {
-  return fields.map((field) => `.${field.name} = ${field.value}`).join(', ');
+/** `<head>{ .field = value, ... }<tail>`, its fields wrapped at column 110 and aligned under the first. */
+function initializer(head: string, constants: ConstantView, tail: string): string {
+  const indent = ' '.repeat(head.length + 2);
+  const lines: string[] = [];
+  let line = `${head}{`;
+  constants.fields.forEach(({ name, value }, i) => {
+    const item = ` .${name} = ${value}${i + 1 < constants.fields.length ? ',' : ' }'}`;
+    if (line.length + item.length > 110) {
+      lines.push(line);
+      line = indent + item.trimStart();
+    } else {
+      line += item;
+    }
+  });
+  lines.push(`${line}${tail}`);
+  return lines.join('\n');
 }
 
 function layerTable(model: IntegerModel, places: BlobPlaces): { fields: View[]; layers: View[] } {
@@ -150,7 +163,7 @@ function layerTable(model: IntegerModel, places: BlobPlaces): { fields: View[]; 
     constants: steps.flatMap((step) => {
       const constants = constantsOf(step);
       if (constants === null) return [];
-      return [{ name: step.op.name, value: initializer(constants.fields), note: ` /* ${constants.note} */` }];
+      return [{ line: initializer(`        .${step.op.name} = `, constants, `, /* ${constants.note} */`) }];
     }),
   }));
   return { fields, layers };
@@ -166,14 +179,8 @@ export function modelView(input: EmissionInput): View {
   const singles = [...model.prologue, ...model.epilogue].flatMap((step) => {
     const constants = definitionOf(step.kind).constants(step, places);
     if (constants === null) return [];
-    return [
-      {
-        type: constants.type,
-        name: step.op.name,
-        value: initializer(constants.fields),
-        note: ` ${step.op.name}: ${constants.note}`,
-      },
-    ];
+    const head = `static const struct ${constants.type} em_${step.op.name}_op = `;
+    return [{ line: `/* ${step.op.name}: ${constants.note} */\n${initializer(head, constants, ';')}` }];
   });
   const written = new Set(
     [...model.prologue, ...model.layers[0]!].flatMap(({ kind, op }) => [...definitionOf(kind).writes(op)]),

@@ -7,9 +7,10 @@
 #ifndef EM_DISPATCH_H
 #define EM_DISPATCH_H
 
+#include "em_model.h"
+
 #include "em_attention.h"
 #include "em_linear.h"
-#include "em_model.h"
 
 /* The parts of an int8 buffer of the arena, for EM_BATCH tokens. */
 EM_INLINE struct em_q8 em_q8_at(em_u8 *memory, em_u32 columns)

@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 /* Maps a regular file. Returns 0 where that is not possible. */
-static int map_file(struct blob_source *blob, int file) {
+static int map_file(struct blob_source *blob, int file)
+{
     struct stat stat;
     void *mapping;
 
@@ -32,7 +33,8 @@ static int map_file(struct blob_source *blob, int file) {
 }
 
 /* Copies up to `capacity` bytes: from a pipe, a device, or a file system without mmap. Returns 0 or an errno value. */
-static int read_file(struct blob_source *blob, int file, em_u64 capacity) {
+static int read_file(struct blob_source *blob, int file, em_u64 capacity)
+{
     int error = posix_memalign(&blob->copy, EM_ALIGNMENT, capacity);
 
     if (error != 0) {
@@ -54,7 +56,8 @@ static int read_file(struct blob_source *blob, int file, em_u64 capacity) {
     return 0;
 }
 
-int blob_open(struct blob_source *blob, const char *path, em_u64 bytes_needed, struct failure *failure) {
+int blob_open(struct blob_source *blob, const char *path, em_u64 bytes_needed, struct failure *failure)
+{
     int file = open(path, O_RDONLY | O_CLOEXEC), error = 0;
 
     memset(blob, 0, sizeof(*blob));
@@ -71,7 +74,8 @@ int blob_open(struct blob_source *blob, const char *path, em_u64 bytes_needed, s
     return error == 0 ? 0 : fail_input(failure, "cannot read the blob %s: %s", path, strerror(error));
 }
 
-void blob_close(struct blob_source *blob) {
+void blob_close(struct blob_source *blob)
+{
     if (blob->mapping != NULL) {
         munmap(blob->mapping, blob->bytes);
     }

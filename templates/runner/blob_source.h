@@ -15,7 +15,10 @@ struct blob_source {
     void *copy;       /* what blob_close frees, or NULL */
 };
 
-/* Opens the blob at `path`. Says nothing about its contents. At most `bytes_needed` bytes are copied where it is not mapped. */
+/*
+ * Opens the blob at `path`. Says nothing about its contents. At most `bytes_needed` bytes are copied where it is not
+ * mapped.
+ */
 int blob_open(struct blob_source *blob, const char *path, em_u64 bytes_needed, struct failure *failure);
 
 void blob_close(struct blob_source *blob);

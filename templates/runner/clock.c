@@ -8,25 +8,29 @@
 #include <stdlib.h>
 #include <time.h>
 
-em_u64 now_ns(void) {
+em_u64 now_ns(void)
+{
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (em_u64)now.tv_sec * 1000000000u + (em_u64)now.tv_nsec;
 }
 
-static int compare(const void *a, const void *b) {
+static int compare(const void *a, const void *b)
+{
     em_u64 x = *(const em_u64 *)a, y = *(const em_u64 *)b;
 
     return (x > y) - (x < y);
 }
 
 /* The smallest value that at least `percent` of 100 values do not exceed. */
-static em_u64 percentile(const em_u64 *sorted, em_u32 count, em_u32 percent) {
+static em_u64 percentile(const em_u64 *sorted, em_u32 count, em_u32 percent)
+{
     return sorted[((em_u64)count * percent + 99) / 100 - 1];
 }
 
-struct durations describe_durations(em_u64 *ns, em_u32 count) {
+struct durations describe_durations(em_u64 *ns, em_u32 count)
+{
     struct durations durations = {0, 0, 0, 0, 0, 0};
 
     if (count == 0) {
@@ -44,6 +48,7 @@ struct durations describe_durations(em_u64 *ns, em_u32 count) {
     return durations;
 }
 
-em_u64 milli_per_second(em_u64 steps, em_u64 ns) {
+em_u64 milli_per_second(em_u64 steps, em_u64 ns)
+{
     return ns == 0 ? 0 : steps * 1000000000000u / ns;
 }

@@ -36,7 +36,7 @@ static const char help[] =
     "  --records          write machine records instead of text\n"
     "  --digest           digest of all logits, for comparison with other machines; --records includes it\n"
     "  --no-digest        not with --records either: the prompt's time is then without the logits in between\n"
-    "  --chunk N          run N prompt tokens at a time (as many as the model can)\n"
+    "  --chunk N          give the model N prompt tokens at a time (all of them)\n"
     "  --trace FILE       dump the output of every op\n"
     "  --no-verify        do not compare the SHA-256 of the weights first\n"
     "  --logits FILE --ids-file FILE --window N [--first-window A] [--windows B]\n"
@@ -54,7 +54,8 @@ struct session {
     em_model *model;
 };
 
-static void print_version(void) {
+static void print_version(void)
+{
     printf("em-run %s for %s, interface %u, build ", EM_MODEL_NAME, EM_TARGET_NAME, EM_ABI_VERSION);
     for (int i = 0; i < 32; i++) {
         printf("%02x", em_build_id[i]);
@@ -62,7 +63,8 @@ static void print_version(void) {
     printf("\n");
 }
 
-static int open_threads(struct session *session) {
+static int open_threads(struct session *session)
+{
     if (session->options.threads == 0) {
         long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -74,7 +76,8 @@ static int open_threads(struct session *session) {
     return pool_open(&session->pool, session->options.threads, &session->failure);
 }
 
-static int open_model(struct session *session) {
+static int open_model(struct session *session)
+{
     const struct options *options = &session->options;
     struct em_config config = {0};
     struct em_sizes sizes;
@@ -83,7 +86,8 @@ static int open_model(struct session *session) {
     em_query(&sizes);
     if (posix_memalign(&session->arena, EM_ALIGNMENT, sizes.arena) != 0) {
         session->arena = NULL;
-        return fail_system(&session->failure, 0, "no memory for an arena of %llu bytes", (unsigned long long)sizes.arena);
+        return fail_system(&session->failure, 0, "no memory for an arena of %llu bytes",
+                           (unsigned long long)sizes.arena);
     }
     config.threads = options->threads;
     if (session->pool != NULL) {
@@ -101,14 +105,12 @@ static int open_model(struct session *session) {
     return status == EM_OK ? 0 : fail_status(&session->failure, status, options->blob);
 }
 
-static int run_session(struct session *session) {
+static int run_session(struct session *session)
+{
     struct options *options = &session->options;
     struct failure *failure = &session->failure;
     int failed;
 
-    if (options->chunk > EM_BATCH) {
-        return fail_usage(failure, "--chunk %u is more than the %d this model was built for", options->chunk, EM_BATCH);
-    }
     failed = blob_open(&session->blob, options->blob, EM_BLOB_BYTES, failure);
     if (!failed) {
         failed = open_threads(session);
@@ -127,11 +129,12 @@ static int run_session(struct session *session) {
         return evaluate(session->model, options, failure);
     }
     failed = report_ready(&session->report, failure);
-    return failed ? failed : generate(session->model, options, options->threads, &session->report, failure);
+    return failed ? failed : generate(session->model, options, &session->report, failure);
 }
 
 /* Returns the exit code: that of the run, or of closing what it wrote. */
-static int close_session(struct session *session, int failed) {
+static int close_session(struct session *session, int failed)
+{
     struct failure failure;
     int trace_failed = trace_close(&session->trace, &failure);
 
@@ -145,7 +148,8 @@ static int close_session(struct session *session, int failed) {
     return failed;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     static struct session session;
     int failed = parse_options(&session.options, argc, argv, &session.failure);
 

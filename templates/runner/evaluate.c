@@ -26,7 +26,8 @@ struct evaluation {
 };
 
 /* An em_logits_fn. */
-static void write_logits(void *user, em_u32 position, const em_i32 *logits) {
+static void write_logits(void *user, em_u32 position, const em_i32 *logits)
+{
     struct evaluation *run = user;
 
     (void)position;
@@ -39,7 +40,8 @@ static void write_logits(void *user, em_u32 position, const em_i32 *logits) {
 }
 
 /* How many windows the options select. */
-static int count_windows(struct evaluation *run, em_u64 *windows) {
+static int count_windows(struct evaluation *run, em_u64 *windows)
+{
     const struct options *options = run->options;
     em_u64 available, ids;
     off_t bytes;
@@ -53,14 +55,15 @@ static int count_windows(struct evaluation *run, em_u64 *windows) {
     ids = (em_u64)bytes / 2;
     available = ids / options->window;
     if (options->first_window + (em_u64)(options->windows != 0 ? options->windows : 1) > available) {
-        return fail_input(run->failure, "%s has %llu ids: %llu windows of %u", options->ids_file, (unsigned long long)ids,
-                          (unsigned long long)available, options->window);
+        return fail_input(run->failure, "%s has %llu ids: %llu windows of %u", options->ids_file,
+                          (unsigned long long)ids, (unsigned long long)available, options->window);
     }
     *windows = options->windows != 0 ? options->windows : available - options->first_window;
     return 0;
 }
 
-static int read_window(struct evaluation *run) {
+static int read_window(struct evaluation *run)
+{
     em_u32 window = run->options->window;
 
     if (fread(run->stored, sizeof(*run->stored), window, run->in) != window) {
@@ -76,15 +79,15 @@ static int read_window(struct evaluation *run) {
     return 0;
 }
 
-static int run_window(struct evaluation *run) {
-    em_u32 window = run->options->window, chunk = run->options->chunk != 0 ? run->options->chunk : EM_BATCH;
+static int run_window(struct evaluation *run)
+{
+    em_u32 window = run->options->window, chunk = run->options->chunk != 0 ? run->options->chunk : window;
     em_status status = em_rewind(run->model, 0);
 
     for (em_u32 first = 0; first < window && status == EM_OK && run->write_error == 0; first += chunk) {
-        em_u32 left = window - first;
+        em_u32 left = window - first, count = left < chunk ? left : chunk;
 
-        status = interrupted() ? EM_E_CANCELLED
-                               : em_prefill(run->model, run->ids + first, left < chunk ? left : chunk, write_logits, run);
+        status = interrupted() ? EM_E_CANCELLED : em_prefill(run->model, run->ids + first, count, write_logits, run);
     }
     if (status != EM_OK) {
         return fail_status(run->failure, status, "evaluation");
@@ -92,11 +95,14 @@ static int run_window(struct evaluation *run) {
     if (run->write_error == 0 && fflush(run->out) != 0) {
         run->write_error = errno;
     }
-    return run->write_error == 0 ? 0
-                                 : fail_system(run->failure, run->write_error, "cannot write logits to %s", run->options->logits);
+    if (run->write_error != 0) {
+        return fail_system(run->failure, run->write_error, "cannot write logits to %s", run->options->logits);
+    }
+    return 0;
 }
 
-static int run_windows(struct evaluation *run) {
+static int run_windows(struct evaluation *run)
+{
     const struct options *options = run->options;
     em_u64 windows = 0;
     int failed = count_windows(run, &windows);
@@ -113,11 +119,12 @@ static int run_windows(struct evaluation *run) {
     return failed;
 }
 
-static int open_files(struct evaluation *run) {
+static int open_files(struct evaluation *run)
+{
     const struct options *options = run->options;
 
     if (options->window > EM_CONTEXT) {
-        return fail_usage(run->failure, "--window %u is more than the context of %d", options->window, EM_CONTEXT);
+        return fail_usage(run->failure, "--window %u is more than the context of %u", options->window, EM_CONTEXT);
     }
     run->in = fopen(options->ids_file, "rb");
     if (run->in == NULL) {
@@ -135,7 +142,8 @@ static int open_files(struct evaluation *run) {
     return 0;
 }
 
-static int close_files(struct evaluation *run, int failed) {
+static int close_files(struct evaluation *run, int failed)
+{
     if (run->in != NULL) {
         fclose(run->in);
     }
@@ -147,7 +155,8 @@ static int close_files(struct evaluation *run, int failed) {
     return failed;
 }
 
-int evaluate(em_model *model, const struct options *options, struct failure *failure) {
+int evaluate(em_model *model, const struct options *options, struct failure *failure)
+{
     struct evaluation run = {model, options, failure, NULL, NULL, NULL, NULL, 0};
     int failed = open_files(&run);
 

@@ -9,13 +9,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static void set(struct failure *failure, int exit_code, const char *status, const char *format, va_list arguments) {
+static void set(struct failure *failure, int exit_code, const char *status, const char *format, va_list arguments)
+{
     failure->exit_code = exit_code;
     failure->status = status;
     vsnprintf(failure->message, sizeof(failure->message), format, arguments);
 }
 
-int fail_usage(struct failure *failure, const char *format, ...) {
+int fail_usage(struct failure *failure, const char *format, ...)
+{
     va_list arguments;
 
     va_start(arguments, format);
@@ -24,7 +26,8 @@ int fail_usage(struct failure *failure, const char *format, ...) {
     return EXIT_INPUT;
 }
 
-int fail_input(struct failure *failure, const char *format, ...) {
+int fail_input(struct failure *failure, const char *format, ...)
+{
     va_list arguments;
 
     va_start(arguments, format);
@@ -33,7 +36,8 @@ int fail_input(struct failure *failure, const char *format, ...) {
     return EXIT_INPUT;
 }
 
-int fail_system(struct failure *failure, int error, const char *format, ...) {
+int fail_system(struct failure *failure, int error, const char *format, ...)
+{
     va_list arguments;
     size_t used;
 
@@ -48,7 +52,8 @@ int fail_system(struct failure *failure, int error, const char *format, ...) {
 }
 
 /* What the reader can do about a status; the name says what happened. */
-static const char *advice(em_status status) {
+static const char *advice(em_status status)
+{
     switch (status) {
     case EM_E_BLOB_TRUNCATED:
         return "the blob is cut short: copy it again";
@@ -75,7 +80,8 @@ static const char *advice(em_status status) {
     }
 }
 
-static int is_input_status(em_status status) {
+static int is_input_status(em_status status)
+{
     switch (status) {
     case EM_E_BLOB_TRUNCATED:
     case EM_E_BLOB_MAGIC:
@@ -94,7 +100,8 @@ static int is_input_status(em_status status) {
     }
 }
 
-int fail_status(struct failure *failure, em_status status, const char *where) {
+int fail_status(struct failure *failure, em_status status, const char *where)
+{
     failure->exit_code = status == EM_E_CANCELLED ? EXIT_INTERRUPTED
                          : is_input_status(status) ? EXIT_INPUT
                                                    : EXIT_SURROUNDINGS;

@@ -31,7 +31,8 @@ struct generation {
 };
 
 /* An em_logits_fn. */
-static void add_to_digest(void *user, em_u32 position, const em_i32 *logits) {
+static void add_to_digest(void *user, em_u32 position, const em_i32 *logits)
+{
     struct digest *digest = user;
     em_u64 start = now_ns();
 
@@ -41,9 +42,10 @@ static void add_to_digest(void *user, em_u32 position, const em_i32 *logits) {
     digest->ns += now_ns() - start;
 }
 
-static int run_prompt(struct generation *run) {
+static int run_prompt(struct generation *run)
+{
     const struct token_list *prompt = &run->prompt;
-    em_u32 chunk = run->options->chunk != 0 ? run->options->chunk : EM_BATCH;
+    em_u32 chunk = run->options->chunk != 0 ? run->options->chunk : prompt->count;
     em_logits_fn sink = run->options->digest ? add_to_digest : NULL;
 
     for (em_u32 first = 0; first < prompt->count; first += chunk) {
@@ -63,7 +65,8 @@ static int run_prompt(struct generation *run) {
 }
 
 /* One token: the decode of the one before (there is none before the first), and the choice of the next. */
-static int choose_token(struct generation *run, em_u32 index, struct em_sampler *sampler, em_i32 *id) {
+static int choose_token(struct generation *run, em_u32 index, struct em_sampler *sampler, em_i32 *id)
+{
     em_u64 start = now_ns(), ns = 0;
     em_status status;
 
@@ -92,7 +95,8 @@ static int choose_token(struct generation *run, em_u32 index, struct em_sampler 
     return report_token(run->report, *id, ns, &run->text, run->failure);
 }
 
-static int run_tokens(struct generation *run, const char **reason) {
+static int run_tokens(struct generation *run, const char **reason)
+{
     const struct options *options = run->options;
     struct em_sampler sampler = {options->temperature_q16, options->top_k, options->top_p_q16, 0};
     em_i32 id = 0;
@@ -115,7 +119,8 @@ static int run_tokens(struct generation *run, const char **reason) {
 }
 
 /* The text continues the prompt's: a word that follows it keeps its space, a character it began is completed. */
-static int read_prompt_text(struct generation *run) {
+static int read_prompt_text(struct generation *run)
+{
     int failed = 0;
 
     for (em_u32 i = 0; i < run->prompt.count && !failed; i++) {
@@ -124,17 +129,19 @@ static int read_prompt_text(struct generation *run) {
     return failed;
 }
 
-static int check_fit(const struct generation *run) {
+static int check_fit(const struct generation *run)
+{
     em_u64 positions = (em_u64)run->prompt.count + run->options->tokens;
 
     if (positions <= EM_CONTEXT) {
         return 0;
     }
-    return fail_input(run->failure, "%u prompt tokens and --tokens %u do not fit the context of %d", run->prompt.count,
+    return fail_input(run->failure, "%u prompt tokens and --tokens %u do not fit the context of %u", run->prompt.count,
                       run->options->tokens, EM_CONTEXT);
 }
 
-static int report_end(struct generation *run, const char *reason) {
+static int report_end(struct generation *run, const char *reason)
+{
     struct em_sizes sizes;
     int failed = 0;
 
@@ -159,7 +166,8 @@ static int report_end(struct generation *run, const char *reason) {
     return failed;
 }
 
-static int run_all(struct generation *run) {
+static int run_all(struct generation *run)
+{
     const char *reason = NULL;
     int failed = prompt_tokens(run->model, run->options, &run->prompt, run->failure);
 
@@ -168,7 +176,9 @@ static int run_all(struct generation *run) {
     }
     if (!failed) {
         run->decode_ns = calloc(run->options->tokens + 1, sizeof(*run->decode_ns));
-        failed = run->decode_ns != NULL ? 0 : fail_system(run->failure, 0, "no memory for %u times", run->options->tokens);
+        if (run->decode_ns == NULL) {
+            failed = fail_system(run->failure, 0, "no memory for %u times", run->options->tokens);
+        }
     }
     if (!failed) {
         failed = report_prompt(run->report, &run->prompt, run->failure);
@@ -185,7 +195,8 @@ static int run_all(struct generation *run) {
     return failed ? failed : report_end(run, reason);
 }
 
-int generate(em_model *model, const struct options *options, em_u32 threads, struct report *report, struct failure *failure) {
+int generate(em_model *model, const struct options *options, struct report *report, struct failure *failure)
+{
     struct generation run;
     int failed;
 
@@ -195,7 +206,7 @@ int generate(em_model *model, const struct options *options, em_u32 threads, str
     run.report = report;
     run.failure = failure;
     run.digest.value = EM_DIGEST_INIT;
-    run.timing.threads = threads;
+    run.timing.threads = options->threads;
     failed = run_all(&run);
     free(run.prompt.ids);
     free(run.decode_ns);

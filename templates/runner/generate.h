@@ -11,10 +11,10 @@
 #include "report.h"
 
 /*
- * Runs the prompt and generates until options->tokens were chosen or one of them ends the text; that one is reported too.
- * The digest covers the logits of every position that was computed, in order: those of the prompt, then those of every
- * chosen token but the last, whose logits nobody needs. threads: for the report.
+ * Runs the prompt and generates until options->tokens were chosen or one of them ends the text; that one is reported
+ * too. The digest covers the logits of every position that was computed, in order: those of the prompt, then those of
+ * every chosen token but the last, whose logits nobody needs.
  */
-int generate(em_model *model, const struct options *options, em_u32 threads, struct report *report, struct failure *failure);
+int generate(em_model *model, const struct options *options, struct report *report, struct failure *failure);
 
 #endif /* RUNNER_GENERATE_H */

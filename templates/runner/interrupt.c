@@ -12,13 +12,15 @@
 static em_model *volatile model_at_work;
 static volatile sig_atomic_t arrived;
 
-static void handle(int signal) {
+static void handle(int signal)
+{
     (void)signal;
     arrived = 1;
     em_cancel(model_at_work);
 }
 
-void interrupt_install(em_model *model) {
+void interrupt_install(em_model *model)
+{
     struct sigaction action;
 
     model_at_work = model;
@@ -28,6 +30,7 @@ void interrupt_install(em_model *model) {
     sigaction(SIGINT, &action, NULL);
 }
 
-int interrupted(void) {
+int interrupted(void)
+{
     return arrived != 0;
 }

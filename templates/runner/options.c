@@ -49,7 +49,8 @@ static const struct option table[] = {
     {"--version", FLAG, FIELD(version), 0, 0},
 };
 
-int parse_integer(const char *text, em_u64 low, em_u64 high, em_u64 *value) {
+int parse_integer(const char *text, em_u64 low, em_u64 high, em_u64 *value)
+{
     em_u64 sum = 0;
 
     if (*text == 0) {
@@ -67,7 +68,8 @@ int parse_integer(const char *text, em_u64 low, em_u64 high, em_u64 *value) {
     return sum >= low && sum <= high;
 }
 
-int parse_q16(const char *text, em_u32 high, em_u32 *q16) {
+int parse_q16(const char *text, em_u32 high, em_u32 *q16)
+{
     em_u64 whole = 0, fraction = 0, unit = 1; /* the value is whole + fraction / unit */
     em_u32 digits = 0, decimals = 0;
     em_u64 result;
@@ -99,7 +101,8 @@ int parse_q16(const char *text, em_u32 high, em_u32 *q16) {
 }
 
 /* Stores the value of an option. */
-static int set_value(struct options *options, const struct option *option, const char *value, struct failure *failure) {
+static int set_value(struct options *options, const struct option *option, const char *value, struct failure *failure)
+{
     void *field = (char *)options + option->field;
     em_u64 number;
 
@@ -112,8 +115,8 @@ static int set_value(struct options *options, const struct option *option, const
         return 0;
     case U32:
         if (!parse_integer(value, option->low, option->high, &number)) {
-            return fail_usage(failure, "%s takes an integer from %u to %u, not '%s'", option->name, option->low, option->high,
-                              value);
+            return fail_usage(failure, "%s takes an integer from %u to %u, not '%s'", option->name, option->low,
+                              option->high, value);
         }
         *(em_u32 *)field = (em_u32)number;
         return 0;
@@ -132,7 +135,8 @@ static int set_value(struct options *options, const struct option *option, const
     return 0;
 }
 
-static const struct option *find_option(const char *name, size_t length) {
+static const struct option *find_option(const char *name, size_t length)
+{
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         if (strlen(table[i].name) == length && strncmp(table[i].name, name, length) == 0) {
             return &table[i];
@@ -142,7 +146,8 @@ static const struct option *find_option(const char *name, size_t length) {
 }
 
 /* What must hold between options. */
-static int check_together(struct options *options, struct failure *failure) {
+static int check_together(struct options *options, struct failure *failure)
+{
     if (options->help || options->version) {
         return 0;
     }
@@ -156,7 +161,8 @@ static int check_together(struct options *options, struct failure *failure) {
         if (options->prompt != NULL || options->ids != NULL || options->records || options->digest) {
             return fail_usage(failure, "--logits goes without --prompt, --ids, --records and --digest");
         }
-    } else if (options->ids_file != NULL || options->window != 0 || options->first_window != 0 || options->windows != 0) {
+    } else if (options->ids_file != NULL || options->window != 0 || options->first_window != 0 ||
+               options->windows != 0) {
         return fail_usage(failure, "--ids-file, --window, --first-window and --windows need --logits");
     }
     if (options->prompt != NULL && options->ids != NULL) {
@@ -172,7 +178,8 @@ static int check_together(struct options *options, struct failure *failure) {
     return 0;
 }
 
-int parse_options(struct options *options, int argc, char **argv, struct failure *failure) {
+int parse_options(struct options *options, int argc, char **argv, struct failure *failure)
+{
     memset(options, 0, sizeof(*options));
     options->tokens = TOKENS_DEFAULT;
     options->threads = 1;

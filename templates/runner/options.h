@@ -17,7 +17,7 @@ struct options {
     const char *trace;       /* file for a dump of every op, or NULL */
     em_u32 tokens;           /* how many to generate at most */
     em_u32 threads;          /* 0: one a processor */
-    em_u32 chunk;            /* tokens a prefill takes at a time; 0: as many as the model can */
+    em_u32 chunk;            /* tokens given to em_prefill at a time; 0: all */
     em_u32 temperature_q16;  /* Q16; 0: greedy */
     em_u32 top_k;            /* 0: no limit */
     em_u32 top_p_q16;        /* Q16 in [1, 65536] */
@@ -33,7 +33,7 @@ struct options {
     em_u32 version;
 };
 
-/* Reads the command line. What concerns the model (ids, context, chunk) is checked where the model is known. */
+/* Reads the command line. What concerns the model (ids, context) is checked where the model is known. */
 int parse_options(struct options *options, int argc, char **argv, struct failure *failure);
 
 /*

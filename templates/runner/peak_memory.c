@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-em_u64 peak_rss_bytes(void) {
+em_u64 peak_rss_bytes(void)
+{
     FILE *status = fopen("/proc/self/status", "r");
     em_u64 bytes = 0;
     char line[256];

@@ -1,9 +1,10 @@
 /*
  * pool.c - workers take indices from one atomic word, spin briefly for the next job and then sleep.
  *
- * The word `ticket` holds the number of the job in its upper half and how many of its indices nobody took yet in its lower
- * half. Taking one is a compare-and-swap of that word, so a worker that was late for a job cannot take an index of it after
- * it ended, and a worker that took one reads a task, argument and count that stay as they are until `done` says otherwise.
+ * The word `ticket` holds the number of the job in its upper half and how many of its indices nobody took yet in its
+ * lower half. Taking one is a compare-and-swap of that word, so a worker that was late for a job cannot take an index
+ * of it after it ended, and a worker that took one reads a task, argument and count that stay as they are until `done`
+ * says otherwise.
  * SPDX-License-Identifier: MIT-0
  */
 #define _POSIX_C_SOURCE 200809L
@@ -39,7 +40,8 @@ struct pool {
     _Atomic em_u32 stop;
 };
 
-static void relax(void) {
+static void relax(void)
+{
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
@@ -49,12 +51,14 @@ static void relax(void) {
 #endif
 }
 
-static em_u32 untaken(const struct pool *pool) {
+static em_u32 untaken(const struct pool *pool)
+{
     return (em_u32)atomic_load(&pool->ticket);
 }
 
 /* Runs indices of the current job until all are taken. */
-static void work_off(struct pool *pool) {
+static void work_off(struct pool *pool)
+{
     em_u64 ticket = atomic_load(&pool->ticket);
 
     while ((em_u32)ticket != 0) {
@@ -75,7 +79,8 @@ static void work_off(struct pool *pool) {
 }
 
 /* Spins, then sleeps, until there is work. Returns 0 at the end. */
-static int await_work(struct pool *pool) {
+static int await_work(struct pool *pool)
+{
     for (em_u32 spin = 0; spin < pool->spins; spin++) {
         if (untaken(pool) != 0) {
             return 1;
@@ -93,7 +98,8 @@ static int await_work(struct pool *pool) {
     return !atomic_load(&pool->stop);
 }
 
-static void *worker(void *arg) {
+static void *worker(void *arg)
+{
     struct pool *pool = arg;
 
     while (await_work(pool)) {
@@ -102,7 +108,8 @@ static void *worker(void *arg) {
     return NULL;
 }
 
-static void wake_workers(struct pool *pool) {
+static void wake_workers(struct pool *pool)
+{
     if (atomic_load(&pool->sleepers) != 0) {
         pthread_mutex_lock(&pool->lock);
         pthread_cond_broadcast(&pool->work);
@@ -111,7 +118,8 @@ static void wake_workers(struct pool *pool) {
 }
 
 /* Waits until every index of the job was run, those other threads took included. */
-static void await_done(struct pool *pool) {
+static void await_done(struct pool *pool)
+{
     for (em_u32 spin = 0; spin < pool->spins; spin++) {
         if (atomic_load(&pool->done) == pool->count) {
             return;
@@ -127,7 +135,8 @@ static void await_done(struct pool *pool) {
     pthread_mutex_unlock(&pool->lock);
 }
 
-void pool_run(void *arg_pool, em_task_fn task, void *arg, em_u32 count) {
+void pool_run(void *arg_pool, em_task_fn task, void *arg, em_u32 count)
+{
     struct pool *pool = arg_pool;
 
     if (pool->workers == 0 || count < 2) {
@@ -147,7 +156,8 @@ void pool_run(void *arg_pool, em_task_fn task, void *arg, em_u32 count) {
 }
 
 /* Starts the workers with every signal blocked, so that Ctrl-C reaches the main thread. */
-static int start_workers(struct pool *pool, em_u32 workers) {
+static int start_workers(struct pool *pool, em_u32 workers)
+{
     sigset_t all, before;
     int error = 0;
 
@@ -161,7 +171,8 @@ static int start_workers(struct pool *pool, em_u32 workers) {
     return error;
 }
 
-int pool_open(struct pool **opened, em_u32 threads, struct failure *failure) {
+int pool_open(struct pool **opened, em_u32 threads, struct failure *failure)
+{
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     struct pool *pool = aligned_alloc(_Alignof(struct pool), sizeof(*pool));
     pthread_t *handles = calloc(threads, sizeof(*handles));
@@ -187,7 +198,8 @@ int pool_open(struct pool **opened, em_u32 threads, struct failure *failure) {
     return 0;
 }
 
-void pool_close(struct pool *pool) {
+void pool_close(struct pool *pool)
+{
     if (pool == NULL) {
         return;
     }

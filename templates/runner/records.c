@@ -9,7 +9,8 @@
 
 #include "em_crc32c.h"
 
-static void append(struct records *records, const char *text, size_t bytes) {
+static void append(struct records *records, const char *text, size_t bytes)
+{
     if (records->used <= RECORD_BYTES && bytes <= RECORD_BYTES - records->used) {
         memcpy(records->line + records->used, text, bytes);
         records->used += bytes;
@@ -18,7 +19,8 @@ static void append(struct records *records, const char *text, size_t bytes) {
     }
 }
 
-static void append_decimal(struct records *records, em_u64 value) {
+static void append_decimal(struct records *records, em_u64 value)
+{
     char digits[20];
     size_t at = sizeof(digits);
 
@@ -29,19 +31,22 @@ static void append_decimal(struct records *records, em_u64 value) {
     append(records, digits + at, sizeof(digits) - at);
 }
 
-static void append_key(struct records *records, const char *key) {
+static void append_key(struct records *records, const char *key)
+{
     append(records, " ", 1);
     append(records, key, strlen(key));
     append(records, "=", 1);
 }
 
-void records_open(struct records *records, FILE *out) {
+void records_open(struct records *records, FILE *out)
+{
     records->out = out;
     records->sequence = 0;
     records->used = 0;
 }
 
-void record_begin(struct records *records, const char *kind) {
+void record_begin(struct records *records, const char *kind)
+{
     records->used = 0;
     append(records, "em1 ", 4);
     append_decimal(records, records->sequence);
@@ -49,12 +54,14 @@ void record_begin(struct records *records, const char *kind) {
     append(records, kind, strlen(kind));
 }
 
-void record_integer(struct records *records, const char *key, em_u64 value) {
+void record_integer(struct records *records, const char *key, em_u64 value)
+{
     append_key(records, key);
     append_decimal(records, value);
 }
 
-void record_hex(struct records *records, const char *key, const em_u8 *bytes, size_t count) {
+void record_hex(struct records *records, const char *key, const em_u8 *bytes, size_t count)
+{
     static const char digits[] = "0123456789abcdef";
 
     append_key(records, key);
@@ -64,7 +71,8 @@ void record_hex(struct records *records, const char *key, const em_u8 *bytes, si
     }
 }
 
-void record_digest(struct records *records, const char *key, em_u64 value) {
+void record_digest(struct records *records, const char *key, em_u64 value)
+{
     em_u8 bytes[8];
 
     for (int i = 0; i < 8; i++) {
@@ -73,7 +81,8 @@ void record_digest(struct records *records, const char *key, em_u64 value) {
     record_hex(records, key, bytes, sizeof(bytes));
 }
 
-void record_ids(struct records *records, const char *key, const em_i32 *ids, size_t count) {
+void record_ids(struct records *records, const char *key, const em_i32 *ids, size_t count)
+{
     append_key(records, key);
     for (size_t i = 0; i < count; i++) {
         if (i != 0) {
@@ -83,7 +92,8 @@ void record_ids(struct records *records, const char *key, const em_i32 *ids, siz
     }
 }
 
-void record_text(struct records *records, const char *key, const char *text, size_t bytes) {
+void record_text(struct records *records, const char *key, const char *text, size_t bytes)
+{
     static const char digits[] = "0123456789ABCDEF";
 
     append_key(records, key);
@@ -96,7 +106,8 @@ void record_text(struct records *records, const char *key, const char *text, siz
     }
 }
 
-int record_end(struct records *records) {
+int record_end(struct records *records)
+{
     em_u32 crc;
     char tail[10];
 

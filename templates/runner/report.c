@@ -14,12 +14,14 @@
 /* Ids in one prompt record: short enough for the line buffers on the way. */
 #define PROMPT_IDS 64u
 
-static int written(int error, struct failure *failure) {
+static int written(int error, struct failure *failure)
+{
     return error == 0 ? 0 : fail_system(failure, error, "cannot write to standard output");
 }
 
 /* Text as it comes, seen at once. */
-static int write_text(const char *text, size_t bytes, struct failure *failure) {
+static int write_text(const char *text, size_t bytes, struct failure *failure)
+{
     errno = 0;
     if (fwrite(text, 1, bytes, stdout) != bytes || fflush(stdout) != 0) {
         return written(errno != 0 ? errno : EIO, failure);
@@ -27,13 +29,15 @@ static int write_text(const char *text, size_t bytes, struct failure *failure) {
     return 0;
 }
 
-void report_open(struct report *report, em_u32 as_records) {
+void report_open(struct report *report, em_u32 as_records)
+{
     report->as_records = as_records;
     report->tokens = 0;
     records_open(&report->records, stdout);
 }
 
-int report_ready(struct report *report, struct failure *failure) {
+int report_ready(struct report *report, struct failure *failure)
+{
     struct records *records = &report->records;
 
     if (!report->as_records) {
@@ -50,7 +54,8 @@ int report_ready(struct report *report, struct failure *failure) {
     return written(record_end(records), failure);
 }
 
-int report_prompt(struct report *report, const struct token_list *prompt, struct failure *failure) {
+int report_prompt(struct report *report, const struct token_list *prompt, struct failure *failure)
+{
     struct records *records = &report->records;
     int failed = 0;
 
@@ -65,7 +70,8 @@ int report_prompt(struct report *report, const struct token_list *prompt, struct
     return failed;
 }
 
-int report_token(struct report *report, em_i32 id, em_u64 ns, const struct text_stream *text, struct failure *failure) {
+int report_token(struct report *report, em_i32 id, em_u64 ns, const struct text_stream *text, struct failure *failure)
+{
     struct records *records = &report->records;
     em_u32 index = report->tokens++;
     char number[16];
@@ -85,7 +91,8 @@ int report_token(struct report *report, em_i32 id, em_u64 ns, const struct text_
     return write_text(number, strlen(number), failure);
 }
 
-int report_digest(struct report *report, em_u64 digest, em_u32 positions, struct failure *failure) {
+int report_digest(struct report *report, em_u64 digest, em_u32 positions, struct failure *failure)
+{
     struct records *records = &report->records;
 
     if (!report->as_records) {
@@ -98,13 +105,15 @@ int report_digest(struct report *report, em_u64 digest, em_u32 positions, struct
     return written(record_end(records), failure);
 }
 
-static void print_rate(const char *what, em_u32 steps, em_u64 ns) {
+static void print_rate(const char *what, em_u32 steps, em_u64 ns)
+{
     em_u64 rate = milli_per_second(steps, ns);
 
     fprintf(stderr, "%s %u tokens, %" PRIu64 ".%03" PRIu64 " tokens/s", what, steps, rate / 1000, rate % 1000);
 }
 
-int report_timing(struct report *report, const struct timing *timing, struct failure *failure) {
+int report_timing(struct report *report, const struct timing *timing, struct failure *failure)
+{
     struct records *records = &report->records;
 
     if (!report->as_records) {
@@ -129,7 +138,8 @@ int report_timing(struct report *report, const struct timing *timing, struct fai
     return written(record_end(records), failure);
 }
 
-int report_memory(struct report *report, const struct em_sizes *sizes, struct failure *failure) {
+int report_memory(struct report *report, const struct em_sizes *sizes, struct failure *failure)
+{
     struct records *records = &report->records;
     em_u64 peak = peak_rss_bytes();
 
@@ -148,7 +158,8 @@ int report_memory(struct report *report, const struct em_sizes *sizes, struct fa
     return written(record_end(records), failure);
 }
 
-int report_done(struct report *report, const char *reason, const struct text_stream *text, struct failure *failure) {
+int report_done(struct report *report, const char *reason, const struct text_stream *text, struct failure *failure)
+{
     struct records *records = &report->records;
     int failed;
 
@@ -163,7 +174,8 @@ int report_done(struct report *report, const char *reason, const struct text_str
     return written(record_end(records), failure);
 }
 
-void report_failure(struct report *report, const struct failure *failure) {
+void report_failure(struct report *report, const struct failure *failure)
+{
     struct records *records = &report->records;
 
     if (!report->as_records) {

@@ -1,5 +1,6 @@
 /*
- * report.h - what a run tells: text on standard output and a summary on standard error for a person, records for a program.
+ * report.h - what a run tells: text on standard output and a summary on standard error for a person, records for a
+ * program.
  * SPDX-License-Identifier: MIT-0
  */
 #ifndef RUNNER_REPORT_H
@@ -20,7 +21,7 @@ struct report {
 struct timing {
     em_u32 threads;
     em_u32 prompt_tokens;
-    em_u32 all_logits; /* whether the prompt's time includes the logits of every position (digest), or of the last alone */
+    em_u32 all_logits; /* whether the prompt's time includes the logits of every position, as a digest needs them */
     em_u64 prompt_ns;
     em_u32 decoded; /* decode steps: the first token comes from the prompt's logits and is not one */
     struct durations decode;

@@ -16,10 +16,12 @@ struct token_list {
 };
 
 /*
- * Ids of --ids as they are, or of --prompt with the beginning-of-text token where the tokenizer adds one. Without either,
- * or with an empty prompt, the beginning-of-text token alone. All ids are within the vocabulary; there is at least one.
+ * Ids of --ids as they are, or of --prompt with the beginning-of-text token where the tokenizer adds one. Without
+ * either, or with an empty prompt, the beginning-of-text token alone. All ids are within the vocabulary; there is at
+ * least one.
  */
-int prompt_tokens(const em_model *model, const struct options *options, struct token_list *prompt, struct failure *failure);
+int prompt_tokens(const em_model *model, const struct options *options, struct token_list *prompt,
+                  struct failure *failure);
 
 /* Text comes out token by token, as whole UTF-8 sequences. Zero it before the first token. */
 struct text_stream {

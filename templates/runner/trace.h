@@ -1,8 +1,8 @@
 /*
  * trace.h - every op's output into a file, for comparison layer by layer.
  *
- * The file is a sequence of calls of em_config.trace, little-endian: i32 layer, u32 op, u32 position, u32 count, and then
- * int32 values[count].
+ * The file is a sequence of calls of em_config.trace, little-endian: i32 layer, u32 op, u32 position, u32 count, and
+ * then int32 values[count].
  * SPDX-License-Identifier: MIT-0
  */
 #ifndef RUNNER_TRACE_H

@@ -9,11 +9,13 @@
 #define EM_CRC_OFFSET ((em_u64)__builtin_offsetof(struct em_blob_header, header_crc32c))
 #define EM_CRC_BYTES ((em_u64)sizeof(((struct em_blob_header *)0)->header_crc32c))
 
-EM_INLINE em_u64 em_align_up(em_u64 value) {
+EM_INLINE em_u64 em_align_up(em_u64 value)
+{
     return (value + (EM_ALIGNMENT - 1u)) & ~(em_u64)(EM_ALIGNMENT - 1u);
 }
 
-EM_NOINLINE static em_u32 em_bytes_equal(const em_u8 *a, const em_u8 *b, em_u32 count) {
+EM_NOINLINE static em_u32 em_bytes_equal(const em_u8 *a, const em_u8 *b, em_u32 count)
+{
     for (em_u32 i = 0; i < count; i++) {
         if (a[i] != b[i]) {
             return 0;
@@ -22,7 +24,8 @@ EM_NOINLINE static em_u32 em_bytes_equal(const em_u8 *a, const em_u8 *b, em_u32 
     return 1;
 }
 
-EM_NOINLINE static em_u32 em_bytes_zero(const em_u8 *bytes, em_u32 count) {
+EM_NOINLINE static em_u32 em_bytes_zero(const em_u8 *bytes, em_u32 count)
+{
     for (em_u32 i = 0; i < count; i++) {
         if (bytes[i] != 0) {
             return 0;
@@ -32,7 +35,8 @@ EM_NOINLINE static em_u32 em_bytes_zero(const em_u8 *bytes, em_u32 count) {
 }
 
 /* CRC32C of header, table and padding, the checksum's own field taken as zero. */
-static em_u32 em_blob_header_crc(const struct em_blob_header *header) {
+static em_u32 em_blob_header_crc(const struct em_blob_header *header)
+{
     static const em_u8 zero[EM_CRC_BYTES];
     const em_u8 *blob = (const em_u8 *)header;
     em_u64 rest = EM_CRC_OFFSET + EM_CRC_BYTES;
@@ -43,7 +47,8 @@ static em_u32 em_blob_header_crc(const struct em_blob_header *header) {
 }
 
 /* Header fields that must hold before anything beyond the header may be read. */
-static em_status em_blob_check_header(const struct em_blob_header *header, em_u64 blob_bytes) {
+static em_status em_blob_check_header(const struct em_blob_header *header, em_u64 blob_bytes)
+{
     em_u64 table_end = sizeof(*header) + (em_u64)header->entries * sizeof(struct em_blob_entry);
 
     if (!em_bytes_equal((const em_u8 *)header->magic, (const em_u8 *)EM_BLOB_MAGIC, sizeof(header->magic)) ||
@@ -63,14 +68,16 @@ static em_status em_blob_check_header(const struct em_blob_header *header, em_u6
     if (header->blob_bytes > blob_bytes) {
         return EM_E_BLOB_TRUNCATED;
     }
-    if (!em_bytes_zero(header->reserved, sizeof(header->reserved)) || header->blob_bytes != em_align_up(header->blob_bytes)) {
+    if (!em_bytes_zero(header->reserved, sizeof(header->reserved)) ||
+        header->blob_bytes != em_align_up(header->blob_bytes)) {
         return EM_E_BLOB_TABLE;
     }
     return EM_OK;
 }
 
 /* Every section starts where the one before ends, rounded up; the last one ends with the blob. */
-static em_status em_blob_check_entries(const struct em_blob_header *header) {
+static em_status em_blob_check_entries(const struct em_blob_header *header)
+{
     const struct em_blob_entry *entry = em_blob_entries(header);
     em_u64 end = header->payload_offset;
 
@@ -88,8 +95,10 @@ static em_status em_blob_check_entries(const struct em_blob_header *header) {
 }
 
 em_status em_blob_check(const void *blob, em_u64 blob_bytes, em_u64 expected_bytes, em_u32 expected_entries,
-                        em_u32 expected_table_crc, const em_u8 build_id[32]) {
+                        em_u32 expected_table_crc, const em_u8 build_id[32])
+{
     const struct em_blob_header *header = (const struct em_blob_header *)blob;
+    em_u64 table_bytes = (em_u64)expected_entries * sizeof(struct em_blob_entry);
     em_status status;
 
     if (blob == EM_NULL || build_id == EM_NULL) {
@@ -109,13 +118,14 @@ em_status em_blob_check(const void *blob, em_u64 blob_bytes, em_u64 expected_byt
         return EM_E_BLOB_BUILD;
     }
     if (header->blob_bytes != expected_bytes || header->entries != expected_entries ||
-        em_crc32c(0, em_blob_entries(blob), (em_u64)expected_entries * sizeof(struct em_blob_entry)) != expected_table_crc) {
+        em_crc32c(0, em_blob_entries(blob), table_bytes) != expected_table_crc) {
         return EM_E_BLOB_TABLE;
     }
     return em_blob_check_entries(header);
 }
 
-em_status em_blob_verify(const void *blob) {
+em_status em_blob_verify(const void *blob)
+{
     const struct em_blob_header *header = (const struct em_blob_header *)blob;
     struct em_sha256 hash;
     em_u8 digest[EM_SHA256_BYTES];

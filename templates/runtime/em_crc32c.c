@@ -10,7 +10,8 @@ static const em_u32 em_nibble_crc[16] = {
     0x82f63b78u, 0x92a8fc17u, 0xa24bb5a6u, 0xb21572c9u, 0xc38d26c4u, 0xd3d3e1abu, 0xe330a81au, 0xf36e6f75u,
 };
 
-em_u32 em_crc32c(em_u32 crc, const void *data, em_u64 bytes) {
+em_u32 em_crc32c(em_u32 crc, const void *data, em_u64 bytes)
+{
     const em_u8 *byte = (const em_u8 *)data;
     const em_u8 *end = byte + bytes;
 

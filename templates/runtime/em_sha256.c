@@ -16,15 +16,18 @@ static const em_u32 em_sha256_k[64] = {
     0x748f82eeu, 0x78a5636fu, 0x84c87814u, 0x8cc70208u, 0x90befffau, 0xa4506cebu, 0xbef9a3f7u, 0xc67178f2u,
 };
 
-EM_INLINE em_u32 em_rotr(em_u32 x, em_u32 n) {
+EM_INLINE em_u32 em_rotr(em_u32 x, em_u32 n)
+{
     return (x >> n) | (x << (32u - n));
 }
 
-EM_INLINE em_u32 em_load_be32(const em_u8 *p) {
+EM_INLINE em_u32 em_load_be32(const em_u8 *p)
+{
     return ((em_u32)p[0] << 24) | ((em_u32)p[1] << 16) | ((em_u32)p[2] << 8) | (em_u32)p[3];
 }
 
-EM_INLINE void em_store_be32(em_u8 *p, em_u32 x) {
+EM_INLINE void em_store_be32(em_u8 *p, em_u32 x)
+{
     p[0] = (em_u8)(x >> 24);
     p[1] = (em_u8)(x >> 16);
     p[2] = (em_u8)(x >> 8);
@@ -32,7 +35,8 @@ EM_INLINE void em_store_be32(em_u8 *p, em_u32 x) {
 }
 
 /* Word t of the message schedule (6.2.2, step 1) in a ring of 16 words. t >= 16. */
-EM_INLINE em_u32 em_sha256_schedule(em_u32 w[16], em_u32 t) {
+EM_INLINE em_u32 em_sha256_schedule(em_u32 w[16], em_u32 t)
+{
     em_u32 w15 = w[(t - 15) & 15], w2 = w[(t - 2) & 15];
     em_u32 sigma0 = em_rotr(w15, 7) ^ em_rotr(w15, 18) ^ (w15 >> 3);
     em_u32 sigma1 = em_rotr(w2, 17) ^ em_rotr(w2, 19) ^ (w2 >> 10);
@@ -41,7 +45,8 @@ EM_INLINE em_u32 em_sha256_schedule(em_u32 w[16], em_u32 t) {
 }
 
 /* Folds one block of 64 bytes into the state: 6.2.2. */
-static void em_sha256_block(em_u32 state[8], const em_u8 *block) {
+static void em_sha256_block(em_u32 state[8], const em_u8 *block)
+{
     em_u32 a = state[0], b = state[1], c = state[2], d = state[3];
     em_u32 e = state[4], f = state[5], g = state[6], h = state[7];
     em_u32 w[16];
@@ -72,7 +77,8 @@ static void em_sha256_block(em_u32 state[8], const em_u8 *block) {
     state[7] += h;
 }
 
-void em_sha256_init(struct em_sha256 *hash) {
+void em_sha256_init(struct em_sha256 *hash)
+{
     /* 5.3.3 */
     hash->state[0] = 0x6a09e667u;
     hash->state[1] = 0xbb67ae85u;
@@ -85,7 +91,8 @@ void em_sha256_init(struct em_sha256 *hash) {
     hash->bytes = 0;
 }
 
-void em_sha256_update(struct em_sha256 *hash, const void *data, em_u64 bytes) {
+void em_sha256_update(struct em_sha256 *hash, const void *data, em_u64 bytes)
+{
     const em_u8 *byte = (const em_u8 *)data;
     em_u32 used = (em_u32)(hash->bytes & 63u);
 
@@ -106,7 +113,8 @@ void em_sha256_update(struct em_sha256 *hash, const void *data, em_u64 bytes) {
     }
 }
 
-void em_sha256_final(struct em_sha256 *hash, em_u8 digest[EM_SHA256_BYTES]) {
+void em_sha256_final(struct em_sha256 *hash, em_u8 digest[EM_SHA256_BYTES])
+{
     em_u64 bits = hash->bytes << 3;
     em_u32 used = (em_u32)(hash->bytes & 63u);
 

@@ -87,9 +87,9 @@ static em_u32 em_header_fits(const struct em_table_header *h, em_u64 bytes) {
     return vocabulary != 0 && h->parts[EM_PART_TEXT_ENDS].count == (em_u64)vocabulary + 1 &&
            h->parts[EM_PART_MERGE_ROWS].count == (em_u64)vocabulary + 1 &&
            h->parts[EM_PART_SILENT].count == ((em_u64)vocabulary + 7) / 8 && h->parts[EM_PART_BYTE_IDS].count == 256 &&
-           h->pattern <= EM_PATTERN_CL100K && h->digits <= EM_DIGITS_RUNS && h->prefix <= EM_PREFIX_FIRST_UNLESS_THERE &&
-           (h->pattern != EM_PATTERN_CL100K || h->digits_per_piece != 0) && em_is_id_or_none(h->unknown, vocabulary) &&
-           em_is_id_or_none(h->bos, vocabulary);
+           h->pattern <= EM_PATTERN_CL100K && (h->pattern != EM_PATTERN_CL100K || h->digits_per_piece != 0) &&
+           h->digits <= EM_DIGITS_RUNS && h->prefix <= EM_PREFIX_FIRST_UNLESS_THERE &&
+           em_is_id_or_none(h->unknown, vocabulary) && em_is_id_or_none(h->bos, vocabulary);
 }
 
 static const void *em_part(const struct em_table_header *h, em_u32 part) {

@@ -1,13 +1,13 @@
 /*
  * em_tokenizer.h - text to token ids and back, from the tokenizer table of a blob.
  *
- * The table is one section of the blob, written by codegen/tokenizer/compile-tokenizer.ts, whose head comment defines it field
- * by field; the structs below are its elements. It is used in place and not trusted: em_tokenizer_open checks every offset,
- * count, index and id once, and nothing outside it is read afterwards, whatever it holds.
+ * The table is one section of the blob, written by codegen/tokenizer/compile-tokenizer.ts, whose head comment defines
+ * it field by field; the structs below are its elements. It is used in place and not trusted: em_tokenizer_open checks
+ * every offset, count, index and id once, and nothing outside it is read afterwards, whatever it holds.
  *
  * Method: added tokens such as <|endoftext|> are cut out first; text between them is normalized, cut into pieces by the
- * pre-tokenizer, and each piece goes from bytes or characters to tokens by byte pair encoding (Sennrich et al. 2016): of all
- * neighbours that can merge the pair of lowest rank, and of equals the leftmost, until none is left. O(n log n) a piece.
+ * pre-tokenizer, and each piece goes from bytes or characters to tokens by byte pair encoding (Sennrich et al. 2016):
+ * of all neighbours that can merge the pair of lowest rank, of equals the leftmost, until none is left. O(n log n).
  *
  * SPDX-License-Identifier: MIT-0
  */
@@ -45,7 +45,7 @@ struct em_added_token {
 #define EM_ADDED_STRIP_RIGHT 4u /* white space behind it belongs to it */
 #define EM_ADDED_NORMALIZED 8u  /* looked for after normalization */
 
-/* The full canonical decomposition of a code point: count = parts & 7 code points from em_tokenizer.parts[parts >> 3]. */
+/* The full canonical decomposition of a code point: parts & 7 code points, from em_tokenizer.parts[parts >> 3] on. */
 struct em_decomposition {
     em_u32 code;
     em_u32 parts;
@@ -68,15 +68,15 @@ struct em_tokenizer {
     em_u32 vocabulary;       /* ids are below it */
     em_i32 unknown;          /* token of characters that have none, or -1 */
     em_i32 bos;              /* token put before a text, or -1 */
-    em_u32 longest;          /* bytes of the longest text of a token: a decode step writes at most 3 * (longest + 1) */
+    em_u32 longest;          /* bytes of the longest text of a token: decoding one writes at most 3 * (longest + 1) */
 
     const em_u32 *text_ends; /* [vocabulary + 1]: text of token i is text[text_ends[i], text_ends[i + 1]) */
     const em_u8 *text;
-    const em_u8 *silent;   /* one bit a token: decoding leaves it out */
-    const em_i32 *byte_ids; /* [256], -1 for none */
+    const em_u8 *silent;     /* one bit a token: decoding leaves it out */
+    const em_i32 *byte_ids;  /* [256], -1 for none */
     const struct em_token_character *characters; /* ascending by code */
     em_u32 character_count;
-    const em_u32 *merge_rows; /* [vocabulary + 1]: merges of left token i are merges[merge_rows[i], merge_rows[i + 1]) */
+    const em_u32 *merge_rows; /* [vocabulary + 1]: those of left token i are merges[merge_rows[i], merge_rows[i + 1]) */
     const struct em_token_merge *merges;
     const em_u32 *words; /* ids ascending by text: pieces that are not merged further */
     em_u32 word_count;
@@ -119,16 +119,16 @@ em_status em_tokenizer_open(struct em_tokenizer *t, const void *table, em_u64 by
 em_u64 em_tokenizer_scratch(const struct em_tokenizer *t, em_u64 text_bytes);
 
 /*
- * em_tokenize of an opened table. Bytes that are no UTF-8 are encoded as bytes. *count: how many ids were written, also after
- * an error. EM_E_CAPACITY: ids or scratch too small. EM_E_ARGUMENT: a null pointer, scratch not aligned, or more than
- * EM_TEXT_BYTES_MAX. EM_E_TEXT: no token for a character.
+ * em_tokenize of an opened table. Bytes that are no UTF-8 are encoded as bytes. *count: how many ids were written, also
+ * after an error. EM_E_CAPACITY: ids or scratch too small. EM_E_ARGUMENT: a null pointer, scratch not aligned, or more
+ * than EM_TEXT_BYTES_MAX. EM_E_TEXT: no token for a character.
  */
-em_status em_tokenizer_encode(const struct em_tokenizer *t, const char *text, em_u64 text_bytes, em_u32 flags, em_i32 *ids,
-                              em_u32 capacity, em_u32 *count, void *scratch, em_u64 scratch_bytes);
+em_status em_tokenizer_encode(const struct em_tokenizer *t, const char *text, em_u64 text_bytes, em_u32 flags,
+                              em_i32 *ids, em_u32 capacity, em_u32 *count, void *scratch, em_u64 scratch_bytes);
 
 /* em_detokenize of an opened table. After an error *state is as before and *text_bytes is 0. */
-em_status em_tokenizer_decode(const struct em_tokenizer *t, struct em_text_state *state, em_i32 id, char *text, em_u32 capacity,
-                              em_u32 *text_bytes);
+em_status em_tokenizer_decode(const struct em_tokenizer *t, struct em_text_state *state, em_i32 id, char *text,
+                              em_u32 capacity, em_u32 *text_bytes);
 
 /* em_detokenize_end: U+FFFD if a sequence is unfinished. Zeroes *state. */
 em_status em_tokenizer_decode_end(struct em_text_state *state, char *text, em_u32 capacity, em_u32 *text_bytes);

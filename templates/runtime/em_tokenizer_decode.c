@@ -1,8 +1,8 @@
 /*
  * em_tokenizer_decode.c - token ids to text, one by one.
  *
- * A byte sequence that can never become UTF-8 comes out as U+FFFD, one for each maximal part of a sequence, as the Encoding
- * standard (UTF-8 decoder) and Unicode, section 3.9, have it.
+ * A byte sequence that can never become UTF-8 comes out as U+FFFD, one for each maximal part of a sequence, as the
+ * Encoding standard (UTF-8 decoder) and Unicode, section 3.9, have it.
  * SPDX-License-Identifier: MIT-0
  */
 #include "em_tokenizer.h"
@@ -16,7 +16,8 @@ struct em_text_out {
 };
 
 /* Writes a whole sequence, and drops a space at the very beginning. */
-static void em_put_text(struct em_text_out *out, struct em_text_state *state, const em_u8 *sequence, em_u32 bytes) {
+static EM_NOINLINE void em_put_text(struct em_text_out *out, struct em_text_state *state, const em_u8 *sequence,
+                                    em_u32 bytes) {
     em_u32 dropped = out->strip && !state->started && sequence[0] == ' ';
 
     state->started = 1;
@@ -32,7 +33,7 @@ static void em_put_text(struct em_text_out *out, struct em_text_state *state, co
     }
 }
 
-static void em_put_replacement(struct em_text_out *out, struct em_text_state *state) {
+static EM_NOINLINE void em_put_replacement(struct em_text_out *out, struct em_text_state *state) {
     static const em_u8 replacement[3] = {0xef, 0xbf, 0xbd};
 
     state->pending_count = 0;
@@ -95,8 +96,8 @@ static em_u32 em_is_bad_state(const struct em_text_state *state) {
            (state->pending_count == 2 && lead < 0xe0) || (state->pending_count == 3 && lead < 0xf0);
 }
 
-em_status em_tokenizer_decode(const struct em_tokenizer *t, struct em_text_state *state, em_i32 id, char *text, em_u32 capacity,
-                              em_u32 *text_bytes) {
+em_status em_tokenizer_decode(const struct em_tokenizer *t, struct em_text_state *state, em_i32 id, char *text,
+                              em_u32 capacity, em_u32 *text_bytes) {
     struct em_text_out out = {(em_u8 *)text, capacity, 0, 0};
     struct em_text_state next;
 

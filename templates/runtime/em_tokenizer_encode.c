@@ -1,5 +1,5 @@
 /*
- * em_tokenizer_encode.c - text to token ids: added tokens, normalization, pieces, and the symbols that merging starts from.
+ * em_tokenizer_encode.c - text to token ids: added tokens, normalization, pieces, and what merging starts from.
  * SPDX-License-Identifier: MIT-0
  */
 #include "em_tokenizer_parts.h"
@@ -29,7 +29,7 @@ struct em_match {
     em_u32 stop;
 };
 
-static em_status em_push_id(struct em_encoder *e, em_i32 id) {
+static EM_NOINLINE em_status em_push_id(struct em_encoder *e, em_i32 id) {
     if (e->count == e->capacity) {
         return EM_E_CAPACITY;
     }
@@ -82,8 +82,8 @@ static const struct em_added_token *em_added_at(const struct em_encoder *e, em_u
 }
 
 /* The first added token in text[from, end). Returns 0 if there is none. */
-static em_u32 em_find_added(const struct em_encoder *e, em_u32 round, const em_u8 *text, em_u32 from, em_u32 end,
-                            struct em_match *match) {
+static EM_NOINLINE em_u32 em_find_added(const struct em_encoder *e, em_u32 round, const em_u8 *text, em_u32 from,
+                                        em_u32 end, struct em_match *match) {
     em_u32 space_start = from; /* where the white space before `at` begins */
 
     for (em_u32 at = from, next; at < end; at = next) {
@@ -136,18 +136,9 @@ static em_i32 em_find_word(const struct em_tokenizer *t, const em_u8 *piece, em_
 
 /* The token of a character, or -1. */
 static em_i32 em_find_character(const struct em_tokenizer *t, em_u32 code) {
-    em_u32 low = 0, high = t->character_count;
+    em_u32 found = em_lower_bound(t->characters, 2, 0, t->character_count, code);
 
-    while (low < high) {
-        em_u32 middle = low + (high - low) / 2;
-
-        if (t->characters[middle].code < code) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < t->character_count && t->characters[low].code == code ? t->characters[low].id : -1;
+    return found < t->character_count && t->characters[found].code == code ? t->characters[found].id : -1;
 }
 
 /* Sets e->symbols to what merging of work[start, end) starts from: characters where they have a token, else bytes. */
@@ -238,8 +229,8 @@ static em_status em_encode_between(struct em_encoder *e, const em_u8 *text, em_u
     em_u32 at = 1;
 
     if ((e->t->flags & EM_TOKENIZER_NFC) != 0) {
-        status = em_normalize_nfc(e->t, text, bytes, e->symbols.next, 2 * e->limit, e->symbols.heap, e->work + 1, e->limit - 1,
-                                  &used);
+        status = em_normalize_nfc(e->t, text, bytes, e->symbols.next, 2 * e->limit, e->symbols.heap, e->work + 1,
+                                  e->limit - 1, &used);
     } else {
         for (em_u32 i = 0; i < bytes; i++) {
             e->work[1 + i] = text[i];
@@ -271,8 +262,8 @@ em_u64 em_tokenizer_scratch(const struct em_tokenizer *t, em_u64 text_bytes) {
     return (limit * (2 * sizeof(em_u64) + 3 * sizeof(em_u32) + 1) + 7) & ~(em_u64)7;
 }
 
-em_status em_tokenizer_encode(const struct em_tokenizer *t, const char *text, em_u64 text_bytes, em_u32 flags, em_i32 *ids,
-                              em_u32 capacity, em_u32 *count, void *scratch, em_u64 scratch_bytes) {
+em_status em_tokenizer_encode(const struct em_tokenizer *t, const char *text, em_u64 text_bytes, em_u32 flags,
+                              em_i32 *ids, em_u32 capacity, em_u32 *count, void *scratch, em_u64 scratch_bytes) {
     const em_u8 *bytes = (const em_u8 *)text;
     em_u32 end = (em_u32)text_bytes;
     em_status status = EM_OK;

@@ -37,25 +37,16 @@ em_u64 em_heap_pop(em_u64 *heap, em_u32 *count) {
 }
 
 /* The merge of two tokens, or null. */
-static const struct em_token_merge *em_find_merge(const struct em_tokenizer *t, em_i32 left, em_i32 right) {
-    em_u32 low = t->merge_rows[left];
+static EM_NOINLINE const struct em_token_merge *em_find_merge(const struct em_tokenizer *t, em_i32 left, em_i32 right) {
     em_u32 end = t->merge_rows[left + 1];
-    em_u32 high = end;
+    em_u32 found = em_lower_bound(t->merges, 3, t->merge_rows[left], end, (em_u32)right);
 
-    while (low < high) {
-        em_u32 middle = low + (high - low) / 2;
-
-        if (t->merges[middle].right < (em_u32)right) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < end && t->merges[low].right == (em_u32)right ? &t->merges[low] : EM_NULL;
+    return found < end && t->merges[found].right == (em_u32)right ? &t->merges[found] : EM_NULL;
 }
 
-/* Puts the pair that starts at symbol `at` into the heap, if there is one and it can merge. Key: rank, then position. */
-static void em_offer_pair(const struct em_tokenizer *t, const struct em_symbols *s, em_u32 *heap_count, em_u32 at) {
+/* Puts the pair that starts at symbol `at` into the heap, if it can merge. The key: rank, then position. */
+static EM_NOINLINE void em_offer_pair(const struct em_tokenizer *t, const struct em_symbols *s, em_u32 *heap_count,
+                                      em_u32 at) {
     const struct em_token_merge *merge;
 
     if (at == EM_NO_SYMBOL || s->next[at] == EM_NO_SYMBOL) {

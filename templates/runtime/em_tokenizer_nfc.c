@@ -1,8 +1,8 @@
 /*
  * em_tokenizer_nfc.c - Unicode Normalization Form C (UAX #15): decompose, put marks in canonical order, compose.
  *
- * Data come from the table, except for Hangul syllables, which follow from arithmetic (Unicode, section 3.12). While a text
- * is worked on, the combining class of a code point stands in the top eight bits of its word.
+ * Data come from the table, except for Hangul syllables, which follow from arithmetic (Unicode, section 3.12). While a
+ * text is worked on, the combining class of a code point stands in the top eight bits of its word.
  * SPDX-License-Identifier: MIT-0
  */
 #include "em_tokenizer_parts.h"
@@ -28,22 +28,13 @@ struct em_codes {
 
 /* The canonical combining class: 0 for characters that start a sequence. */
 static em_u32 em_combining_class(const struct em_tokenizer *t, em_u32 code) {
-    em_u32 low = 0, high = t->combining_count;
+    em_u32 found = em_lower_bound(t->combining, 1, 0, t->combining_count, code << 8);
 
-    while (low < high) {
-        em_u32 middle = low + (high - low) / 2;
-
-        if (t->combining[middle] >> 8 < code) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < t->combining_count && t->combining[low] >> 8 == code ? t->combining[low] & 0xffu : 0;
+    return found < t->combining_count && t->combining[found] >> 8 == code ? t->combining[found] & 0xffu : 0;
 }
 
 /* Appends a code point with its class. Returns whether there was room. */
-static em_u32 em_append(const struct em_tokenizer *t, struct em_codes *c, em_u32 code) {
+static EM_NOINLINE em_u32 em_append(const struct em_tokenizer *t, struct em_codes *c, em_u32 code) {
     if (c->count == c->room) {
         return 0;
     }
@@ -53,28 +44,21 @@ static em_u32 em_append(const struct em_tokenizer *t, struct em_codes *c, em_u32
 
 /* Appends the full canonical decomposition of a code point. */
 static em_u32 em_decompose(const struct em_tokenizer *t, struct em_codes *c, em_u32 code) {
-    em_u32 low = 0, high = t->decomposition_count;
     em_u32 syllable = code - EM_HANGUL_S;
+    em_u32 found;
 
     if (syllable < EM_HANGUL_S_COUNT) {
         em_u32 lv = syllable / EM_HANGUL_T_COUNT, tail = syllable % EM_HANGUL_T_COUNT;
 
-        return em_append(t, c, EM_HANGUL_L + lv / EM_HANGUL_V_COUNT) && em_append(t, c, EM_HANGUL_V + lv % EM_HANGUL_V_COUNT) &&
+        return em_append(t, c, EM_HANGUL_L + lv / EM_HANGUL_V_COUNT) &&
+               em_append(t, c, EM_HANGUL_V + lv % EM_HANGUL_V_COUNT) &&
                (tail == 0 || em_append(t, c, EM_HANGUL_T + tail));
     }
-    while (low < high) {
-        em_u32 middle = low + (high - low) / 2;
+    found = em_lower_bound(t->decompositions, 2, 0, t->decomposition_count, code);
+    if (found < t->decomposition_count && t->decompositions[found].code == code) {
+        const em_u32 *part = t->parts + (t->decompositions[found].parts >> 3);
 
-        if (t->decompositions[middle].code < code) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    if (low < t->decomposition_count && t->decompositions[low].code == code) {
-        const em_u32 *part = t->parts + (t->decompositions[low].parts >> 3);
-
-        for (em_u32 i = 0; i < (t->decompositions[low].parts & 7u); i++) {
+        for (em_u32 i = 0; i < (t->decompositions[found].parts & 7u); i++) {
             if (!em_append(t, c, part[i])) {
                 return 0;
             }
@@ -95,7 +79,9 @@ static void em_reorder(struct em_codes *c, em_u64 *heap) {
             in_order &= end == start || c->codes[end - 1] >> EM_CLASS_SHIFT <= c->codes[end] >> EM_CLASS_SHIFT;
         }
         for (em_u32 i = start; !in_order && i < end; i++) { /* class, position, code point */
-            em_heap_push(heap, &keys, (em_u64)(c->codes[i] >> EM_CLASS_SHIFT) << 53 | (em_u64)i << 21 | (c->codes[i] & EM_CODE_MASK));
+            em_u64 key = (em_u64)(c->codes[i] >> EM_CLASS_SHIFT) << 53 | (em_u64)i << 21;
+
+            em_heap_push(heap, &keys, key | (c->codes[i] & EM_CODE_MASK));
         }
         for (em_u32 i = start; keys != 0; i++) {
             em_u64 key = em_heap_pop(heap, &keys);
@@ -108,7 +94,7 @@ static void em_reorder(struct em_codes *c, em_u64 *heap) {
 
 /* What two code points compose to, or 0. */
 static em_u32 em_compose_pair(const struct em_tokenizer *t, em_u32 first, em_u32 second) {
-    em_u32 low = 0, high = t->composition_count;
+    em_u32 found, end;
     em_u32 l = first - EM_HANGUL_L, v = second - EM_HANGUL_V;
     em_u32 syllable = first - EM_HANGUL_S, tail = second - EM_HANGUL_T;
 
@@ -118,23 +104,15 @@ static em_u32 em_compose_pair(const struct em_tokenizer *t, em_u32 first, em_u32
     if (syllable < EM_HANGUL_S_COUNT && syllable % EM_HANGUL_T_COUNT == 0 && tail != 0 && tail < EM_HANGUL_T_COUNT) {
         return first + tail;
     }
-    while (low < high) {
-        em_u32 middle = low + (high - low) / 2;
-        const struct em_composition *p = &t->compositions[middle];
-
-        if (p->first < first || (p->first == first && p->second < second)) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
+    end = em_lower_bound(t->compositions, 3, 0, t->composition_count, first + 1);
+    found = em_lower_bound(t->compositions, 3, 0, end, first);
+    while (found < end && t->compositions[found].second != second) {
+        found++;
     }
-    if (low < t->composition_count && t->compositions[low].first == first && t->compositions[low].second == second) {
-        return t->compositions[low].composite & EM_CODE_MASK;
-    }
-    return 0;
+    return found < end ? t->compositions[found].composite & EM_CODE_MASK : 0;
 }
 
-/* Composes each character with the last starter before it, unless another mark of its class or a starter stands between. */
+/* Composes each character with the last starter before it, unless a mark of its class or a starter stands between. */
 static void em_compose(const struct em_tokenizer *t, struct em_codes *c) {
     em_u32 starter = 0, kept = 0;
     em_u32 has_starter = 0;
@@ -160,8 +138,8 @@ static void em_compose(const struct em_tokenizer *t, struct em_codes *c) {
     c->count = kept;
 }
 
-em_status em_normalize_nfc(const struct em_tokenizer *t, const em_u8 *text, em_u32 bytes, em_u32 *codes, em_u32 code_room,
-                           em_u64 *heap, em_u8 *out, em_u32 out_room, em_u32 *out_bytes) {
+em_status em_normalize_nfc(const struct em_tokenizer *t, const em_u8 *text, em_u32 bytes, em_u32 *codes,
+                           em_u32 code_room, em_u64 *heap, em_u8 *out, em_u32 out_room, em_u32 *out_bytes) {
     struct em_codes c = {codes, 0, code_room};
     em_u32 used = 0;
 

@@ -7,14 +7,14 @@
 
 #include "em_tokenizer.h"
 
-/* em_tokenizer_utf8.c */
+/* em_tokenizer_text.c */
 
 /* Byte b that belongs to no UTF-8 sequence counts as the code point EM_DAMAGED_BYTE + b. */
 #define EM_DAMAGED_BYTE 0x110000u
 
 /*
- * The code point at text[at], at < end, and where it ends. Only whole sequences in shortest form within [at, end) count; any
- * other byte is a damaged one.
+ * The code point at text[at], at < end, and where it ends. Only whole sequences in shortest form within [at, end)
+ * count; any other byte is a damaged one.
  */
 em_u32 em_utf8_get(const em_u8 *text, em_u32 at, em_u32 end, em_u32 *next);
 
@@ -23,6 +23,12 @@ em_u32 em_utf8_put(em_u8 *text, em_u32 code);
 
 /* The Unicode property White_Space. */
 em_u32 em_is_white_space(em_u32 code);
+
+/*
+ * Index of the first record in [low, high) whose first word is not below key; high if there is none. Records have
+ * `stride` words and ascend by the first.
+ */
+em_u32 em_lower_bound(const void *records, em_u32 stride, em_u32 low, em_u32 high, em_u32 key);
 
 /* em_tokenizer_split.c */
 
@@ -56,7 +62,7 @@ void em_merge_symbols(const struct em_tokenizer *t, struct em_symbols *symbols);
  * Normalization Form C of text[0, bytes) into out. codes: room for code_room code points; heap: for as many keys.
  * *out_bytes: how many were written. EM_E_TOKENIZER: not enough room, which means that the table is no Unicode data.
  */
-em_status em_normalize_nfc(const struct em_tokenizer *t, const em_u8 *text, em_u32 bytes, em_u32 *codes, em_u32 code_room,
-                           em_u64 *heap, em_u8 *out, em_u32 out_room, em_u32 *out_bytes);
+em_status em_normalize_nfc(const struct em_tokenizer *t, const em_u8 *text, em_u32 bytes, em_u32 *codes,
+                           em_u32 code_room, em_u64 *heap, em_u8 *out, em_u32 out_room, em_u32 *out_bytes);
 
 #endif /* EM_TOKENIZER_PARTS_H */

@@ -1,5 +1,5 @@
 /*
- * em_tokenizer_split.c - pre-tokenizers: the expressions of GPT-2 and its successors as scanners, each linear in the text.
+ * em_tokenizer_split.c - pre-tokenizers: the expressions of GPT-2 and its successors as scanners, linear in the text.
  * SPDX-License-Identifier: MIT-0
  */
 #include "em_tokenizer_parts.h"
@@ -32,7 +32,8 @@ static em_u32 em_class_of(const struct em_tokenizer *t, em_u32 code) {
     return bits >> (code & 3u) * 2 & 3u;
 }
 
-static struct em_character em_character_at(const struct em_tokenizer *t, const em_u8 *text, em_u32 at, em_u32 end) {
+static EM_NOINLINE struct em_character em_character_at(const struct em_tokenizer *t, const em_u8 *text, em_u32 at,
+                                                       em_u32 end) {
     struct em_character c = {EM_DAMAGED_BYTE, EM_CLASS_END, end};
 
     if (at < end) {
@@ -47,7 +48,8 @@ static em_u32 em_is_newline(em_u32 code) {
 }
 
 /* Where a run of at most `most` characters of one class ends that starts at `at`. */
-static em_u32 em_run_end(const struct em_tokenizer *t, const em_u8 *text, em_u32 at, em_u32 end, em_u32 kind, em_u32 most) {
+static EM_NOINLINE em_u32 em_run_end(const struct em_tokenizer *t, const em_u8 *text, em_u32 at, em_u32 end,
+                                     em_u32 kind, em_u32 most) {
     for (; most != 0; most--) {
         struct em_character c = em_character_at(t, text, at, end);
 

@@ -2,8 +2,8 @@
  * blob_driver.c - runs em_blob_check and em_blob_verify over blobs that a test wrote.
  *
  *     blob_driver cases FILE     a line a case: status of the check, and of the verification after EM_OK
- *     blob_driver flips FILE     flips every bit of header and table and a bit of every byte of the payload, cuts the blob at
- *                                every length, shifts it to every address: a line with how many were tried and accepted
+ *     blob_driver flips FILE     flips every bit of header and table and a bit of every byte of the payload, cuts the
+ *                                blob at every length, shifts it to every address: how many were tried and accepted
  *
  * FILE: cases one after another, each struct case_head and then the bytes of the blob.
  */
@@ -23,7 +23,8 @@ struct case_head {
 };
 
 /* A blob in an allocation of exactly its size, so that a sanitizer sees a read beyond it. */
-static em_u8 *load(FILE *file, struct case_head *head) {
+static em_u8 *load(FILE *file, struct case_head *head)
+{
     void *blob = NULL;
 
     if (fread(head, sizeof(*head), 1, file) != 1) {
@@ -38,17 +39,21 @@ static em_u8 *load(FILE *file, struct case_head *head) {
     return blob;
 }
 
-static em_status check(const struct case_head *head, const void *blob, em_u64 bytes) {
-    return em_blob_check(blob, bytes, head->expected_bytes, head->expected_entries, head->expected_table_crc, head->build_id);
+static em_status check(const struct case_head *head, const void *blob, em_u64 bytes)
+{
+    return em_blob_check(blob, bytes, head->expected_bytes, head->expected_entries, head->expected_table_crc,
+                         head->build_id);
 }
 
-static void run_case(const struct case_head *head, const em_u8 *blob) {
+static void run_case(const struct case_head *head, const em_u8 *blob)
+{
     em_status status = check(head, blob, head->blob_bytes);
 
     printf("%d %d\n", (int)status, status == EM_OK ? (int)em_blob_verify(blob) : -1);
 }
 
-static void run_flips(const struct case_head *head, em_u8 *blob) {
+static void run_flips(const struct case_head *head, em_u8 *blob)
+{
     em_u64 payload = ((struct em_blob_header *)(void *)blob)->payload_offset, tried = 0, accepted = 0;
 
     for (em_u64 bit = 0; bit < 8 * payload; bit++, tried++) {
@@ -79,7 +84,8 @@ static void run_flips(const struct case_head *head, em_u8 *blob) {
            (int)check(head, blob, head->blob_bytes), (int)em_blob_verify(blob));
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     FILE *file = argc == 3 ? fopen(argv[2], "rb") : NULL;
     struct case_head head;
     em_u8 *blob;

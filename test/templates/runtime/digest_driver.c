@@ -12,7 +12,8 @@
 /* Pieces of these lengths, over and over: shorter and longer than a block, and at its edges. */
 static const em_u64 pieces[] = {1, 63, 64, 65, 0, 3, 128, 55, 56, 200};
 
-static void print_digests(const em_u8 *message, em_u64 bytes, em_u64 first_piece) {
+static void print_digests(const em_u8 *message, em_u64 bytes, em_u64 first_piece)
+{
     struct em_sha256 hash;
     em_u8 digest[EM_SHA256_BYTES];
     em_u32 crc = 0;
@@ -34,7 +35,8 @@ static void print_digests(const em_u8 *message, em_u64 bytes, em_u64 first_piece
     printf("\n");
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     FILE *file = argc == 2 ? fopen(argv[1], "rb") : NULL;
     em_u64 bytes;
 

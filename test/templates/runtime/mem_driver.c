@@ -1,6 +1,7 @@
 /*
- * mem_driver.c - compares em_mem.c, compiled under other names, with the functions of the C library: every length to 70 and
- * every alignment, overlaps in both directions. Prints how many comparisons were made, or the first that differs.
+ * mem_driver.c - compares em_mem.c, compiled under other names, with the functions of the C library: every length to
+ * 70 and every alignment, overlaps in both directions. Prints how many comparisons were made, or the first that
+ * differs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,14 +17,17 @@ int em_test_memcmp(const void *a, const void *b, size_t bytes);
 static unsigned char expected[ROOM], actual[ROOM], source[ROOM];
 static unsigned long compared;
 
-static void start(size_t seed) {
+static void start(size_t seed)
+{
     for (size_t i = 0; i < ROOM; i++) {
         expected[i] = actual[i] = (unsigned char)(i * 7 + seed);
         source[i] = (unsigned char)(i * 13 + seed + 1);
     }
 }
 
-static void expect_equal(const char *what, const void *returned, const void *first, size_t to, size_t from, size_t bytes) {
+static void expect_equal(const char *what, const void *returned, const void *first, size_t to, size_t from,
+                         size_t bytes)
+{
     if (returned != first || memcmp(expected, actual, ROOM) != 0) {
         printf("%s to %zu from %zu, %zu bytes\n", what, to, from, bytes);
         exit(1);
@@ -31,11 +35,13 @@ static void expect_equal(const char *what, const void *returned, const void *fir
     compared++;
 }
 
-static int sign(int value) {
+static int sign(int value)
+{
     return (value > 0) - (value < 0);
 }
 
-static void try_lengths(size_t to, size_t from, size_t bytes) {
+static void try_lengths(size_t to, size_t from, size_t bytes)
+{
     void *returned;
 
     start(bytes);
@@ -57,7 +63,9 @@ static void try_lengths(size_t to, size_t from, size_t bytes) {
     memcpy(actual + to, source + from, bytes);
     for (size_t i = 0; i <= bytes; i++) { /* a difference at each byte, and none */
         actual[to + i] ^= i < bytes ? 0x80 : 0;
-        if (sign(em_test_memcmp(actual + to, source + from, bytes)) != sign(memcmp(actual + to, source + from, bytes))) {
+        int found = em_test_memcmp(actual + to, source + from, bytes);
+
+        if (sign(found) != sign(memcmp(actual + to, source + from, bytes))) {
             printf("memcmp at %zu of %zu bytes\n", i, bytes);
             exit(1);
         }
@@ -66,7 +74,8 @@ static void try_lengths(size_t to, size_t from, size_t bytes) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     for (size_t to = 0; to < 18; to++) {
         for (size_t from = 0; from < 18; from++) {
             for (size_t bytes = 0; bytes <= 70; bytes++) {

@@ -1,5 +1,5 @@
 /*
- * em_tokenizer_utf8.c - UTF-8 (RFC 3629), and the one character property that needs no table.
+ * em_tokenizer_text.c - UTF-8 (RFC 3629), white space, and binary search, for the other files of the tokenizer.
  * SPDX-License-Identifier: MIT-0
  */
 #include "em_tokenizer_parts.h"
@@ -24,7 +24,8 @@ em_u32 em_utf8_get(const em_u8 *text, em_u32 at, em_u32 end, em_u32 *next) {
         code = code << 6 | (text[at + i] & 0x3fu);
     }
     /* Too long a form, a surrogate, or beyond Unicode. */
-    if ((bytes == 3 && code < 0x800) || (bytes == 4 && code < 0x10000) || (code & 0xfffff800u) == 0xd800 || code > 0x10ffff) {
+    if ((bytes == 3 && code < 0x800) || (bytes == 4 && code < 0x10000) || (code & 0xfffff800u) == 0xd800 ||
+        code > 0x10ffff) {
         return EM_DAMAGED_BYTE + lead;
     }
     *next = at + bytes;
@@ -55,4 +56,19 @@ em_u32 em_is_white_space(em_u32 code) {
     }
     return (code >= 0x2000 && code <= 0x200a) || code == 0x1680 || code == 0x2028 || code == 0x2029 || code == 0x202f ||
            code == 0x205f || code == 0x3000;
+}
+
+em_u32 em_lower_bound(const void *records, em_u32 stride, em_u32 low, em_u32 high, em_u32 key) {
+    const em_u32 *words = (const em_u32 *)records;
+
+    while (low < high) {
+        em_u32 middle = low + (high - low) / 2;
+
+        if (words[(em_u64)middle * stride] < key) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
 }

@@ -1,0 +1,42 @@
+/** What a build is asked for, after the command line is understood. */
+import type { Target } from '../targets/target.js';
+import type { SamplingSettings } from './bundle/manifest.js';
+import type { Plan } from './quantize/plan.js';
+
+export interface BuildOptions {
+  readonly target: Target;
+  /** Checkpoint path, or null for the bundled model. */
+  readonly model: string | null;
+  /** Output folder, or null for <model>-<target> in the working directory. */
+  readonly out: string | null;
+  readonly plan: Plan;
+  /** Text or .u16 file to calibrate with; null: the bundled model's, or text sampled from the model. */
+  readonly calibration: string | null;
+  /** Positions of the KV cache; null: the model's, at most 2048. */
+  readonly context: number | null;
+  /** 'gcc', 'clang' or a compiler's path; null: the target's first. */
+  readonly toolchain: string | null;
+  /** Prompt of the golden runs and of the run after the build; null: a default. */
+  readonly prompt: string | null;
+  /** Tokens that the run after the build generates. */
+  readonly tokens: number;
+  /** 0: as many as the host has processors. */
+  readonly threads: number;
+  /** Whether to run what was built where that is possible. */
+  readonly run: boolean;
+}
+
+/** What a run of a bundle is asked for. */
+export interface RunOptions {
+  readonly prompt: string | null;
+  /** Token ids instead of a prompt. */
+  readonly ids: readonly number[] | null;
+  readonly tokens: number;
+  readonly sampling: SamplingSettings;
+  readonly threads: number;
+  /** Tokens a prefill takes at a time; null: as many as the model can. */
+  readonly chunk: number | null;
+  readonly mode: 'auto' | 'host' | 'emulator';
+  /** Gets generated text as it comes. */
+  readonly onText?: (text: string) => void;
+}

@@ -1,0 +1,130 @@
+/** manifest.json: what a bundle is, and everything needed to reproduce or check it. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EmbedError } from '../diagnostics/error.js';
+import type { FormatName } from '../quantize/format.js';
+import type { Plan } from '../quantize/plan.js';
+
+export interface SamplingSettings {
+  /** Q16; 0 is greedy. */
+  readonly temperatureQ16: number;
+  /** 0: no limit. */
+  readonly topK: number;
+  /** Q16 in (0, 65536]. */
+  readonly topPQ16: number;
+  /** Decimal digits of an unsigned 64-bit number. */
+  readonly seed: string;
+}
+
+/** A prompt with what the integer reference makes of it: every implementation must give the same. */
+export interface GoldenRun {
+  readonly prompt: string | null;
+  readonly promptIds: readonly number[];
+  readonly sampling: SamplingSettings;
+  readonly tokenIds: readonly number[];
+  /** Over the logits of every position that was computed: prompt and all but the last generated token. */
+  readonly logitsDigest: string;
+}
+
+export interface ManifestTensor {
+  readonly name: string;
+  readonly format: FormatName;
+  readonly rows: number;
+  readonly columns: number;
+  /** Of its section in the blob, scales and paddings included. */
+  readonly bytes: number;
+}
+
+/** An op as traces number it. */
+export interface ManifestOp {
+  readonly section: 'prologue' | 'layer' | 'epilogue';
+  readonly index: number;
+  readonly kind: string;
+  readonly name: string;
+}
+
+export interface Manifest {
+  readonly schemaVersion: 1;
+  readonly tool: { readonly name: 'embed-model'; readonly version: string };
+  readonly model: {
+    readonly name: string;
+    readonly family: string;
+    readonly architecture: string;
+    readonly parameters: number;
+    /** SHA-256 over config and weight files. */
+    readonly sha256: string;
+    /** What was given as --model, or "bundled". */
+    readonly source: string;
+  };
+  readonly target: string;
+  readonly plan: Plan;
+  readonly context: number;
+  readonly build: { readonly id: string; readonly quantizedSha256: string };
+  readonly quantization: {
+    readonly method: string;
+    readonly bitsPerWeight: number;
+    readonly calibration: { readonly source: string; readonly sha256: string; readonly tokens: number };
+    /** Largest magnitude seen by calibration, by range: the Q formats follow from it. */
+    readonly ranges: Readonly<Record<string, number>>;
+  };
+  readonly tensors: readonly ManifestTensor[];
+  readonly ops: readonly ManifestOp[];
+  readonly logitsFrac: number;
+  readonly tokenizer: boolean;
+  readonly memory: {
+    readonly blobBytes: number;
+    readonly weightsBytes: number;
+    readonly arenaBytes: number;
+    readonly stateBytes: number;
+    readonly kvCacheBytes: number;
+    readonly activationBytes: number;
+    /** Deepest chain of calls of the library; null until it is compiled. */
+    readonly stackBytes: number | null;
+  };
+  /** Of the library without weights; null until it is compiled. */
+  readonly code: {
+    readonly textBytes: number;
+    readonly rodataBytes: number;
+    readonly dataBytes: number;
+    readonly bssBytes: number;
+  } | null;
+  readonly toolchain: { readonly version: string; readonly flags: readonly string[] } | null;
+  readonly golden: readonly GoldenRun[];
+  /** SHA-256 of every other file of the bundle, by path. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/** Reads and checks the manifest of a bundle. Throws EM1401. */
+export function readManifest(bundle: string): Manifest {
+  const path = join(bundle, 'manifest.json');
+  const refuse = (why: string, cause?: unknown): never => {
+    throw new EmbedError('EM1401', { where: path, why, cause });
+  };
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    return refuse(cause instanceof SyntaxError ? `not JSON: ${cause.message}` : 'it cannot be read', cause);
+  }
+  if (typeof value !== 'object' || value === null) return refuse('it is not a JSON object');
+  const manifest = value as Partial<Manifest>;
+  if (manifest.tool?.name !== 'embed-model') return refuse('it is not of embed-model');
+  if (manifest.schemaVersion !== 1) {
+    return refuse(`schemaVersion is ${String(manifest.schemaVersion)}; this version reads 1`);
+  }
+  const needed = [
+    'model',
+    'target',
+    'plan',
+    'build',
+    'quantization',
+    'tensors',
+    'ops',
+    'golden',
+    'files',
+  ] as const;
+  const missing = needed.find(
+    (key) => typeof manifest[key] !== 'object' && typeof manifest[key] !== 'string',
+  );
+  return missing === undefined ? (manifest as Manifest) : refuse(`field ${missing} is missing`);
+}
