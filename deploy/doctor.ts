@@ -25,7 +25,10 @@ export interface Finding {
 /** As in package.json, engines. */
 const oldestNode = 20;
 
-/** A bundle of the largest default size (100 MB), twice while it is being replaced, with objects and a checkpoint's statistics. */
+/**
+ * A bundle of the largest default size (100 MB), twice while it is being replaced, with objects and a
+ * checkpoint's statistics.
+ */
 const wantedFreeBytes = 500e6;
 
 /** Findings in the order a reader wants them. Never throws for anything that is missing. */
@@ -71,7 +74,10 @@ function checkCpu({ arch, model }: HostCpu): Finding {
     : { status: 'ok', subject, detail: `${arch}, ${model}` };
 }
 
-/** A finding for each family of compilers the target lists. One that works is enough: then the others may be absent. */
+/**
+ * A finding for each family of compilers the target lists. One that works is enough: then the others may be
+ * absent.
+ */
 async function checkToolchains(target: Target): Promise<Finding[]> {
   const families = [...new Set(target.toolchains.map(({ family }) => family))];
   const found = await Promise.all(families.map((family) => checkToolchain(target, family)));

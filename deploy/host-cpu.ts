@@ -29,7 +29,9 @@ const featureLine = /^(flags|Features|isa)\s*:\s*(.*)$/gm;
 
 const modelLine = /^(?:model name|Model|uarch|Hardware)\s*:\s*(.+)$/m;
 
-/** Features that all cores of a /proc/cpuinfo share (a big.LITTLE pair may differ), and the name of the first. */
+/**
+ * Features that all cores of a /proc/cpuinfo share (a big.LITTLE pair may differ), and the name of the first.
+ */
 export function parseCpuinfo(text: string): Pick<HostCpu, 'features' | 'model'> {
   const cores = [...text.matchAll(featureLine)].map(
     ([, kind, value]) => new Set(kind === 'isa' ? isaFeatures(value) : value.trim().split(/\s+/)),

@@ -1,4 +1,7 @@
-/** Runs a program made for a target on this machine: by itself where the CPU can, else under user-mode emulation. */
+/**
+ * Runs a program made for a target on this machine: by itself where the CPU can, else under user-mode
+ * emulation.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { findProgram } from '../codegen/compile/find-program.js';
 import { installCommand } from '../codegen/compile/toolchain.js';
@@ -46,7 +49,9 @@ const graceMs = 2000;
 
 const keptStderrBytes = 16 * 1024;
 
-/** How programs of the target can be run here. Throws EM3201 saying what is in the way and what to install. */
+/**
+ * How programs of the target can be run here. Throws EM3201 saying what is in the way and what to install.
+ */
 export async function findLauncher(target: Target, mode: LocalMode = 'auto'): Promise<LocalLauncher> {
   const obstacle = whyNotNative(target, await readHostCpu());
   if (mode !== 'emulator' && obstacle === undefined) {
@@ -72,8 +77,9 @@ export async function findLauncher(target: Target, mode: LocalMode = 'auto'): Pr
 }
 
 /**
- * Starts `binary` (a path) with `args` and waits for its end. Throws EM3201 if nothing here can run it, EM3202 if it cannot be
- * started, EM3203 if it is not done in time; a failing program is no error but a result. Nothing is left running.
+ * Starts `binary` (a path) with `args` and waits for its end. Throws EM3201 if nothing here can run it,
+ * EM3202 if it cannot be started, EM3203 if it is not done in time; a failing program is no error but a
+ * result. Nothing is left running.
  */
 export async function runLocally(
   target: Target,

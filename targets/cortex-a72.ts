@@ -23,8 +23,8 @@ export const cortexA72: Target = {
       command: ['aarch64-linux-gnu-gcc'],
       cpuFlags,
       // The first scheduling pass stretches live ranges until the accumulators of a tile spill.
-      scheduleFlags: ['-fno-schedule-insns'],
-      optimization: '-O3',
+      tuningFlags: ['-fno-schedule-insns', '-ftree-vectorize', '-fvect-cost-model=dynamic'],
+      optimization: '-O2',
       binutils,
       packages: ['gcc-aarch64-linux-gnu', 'libc6-dev-arm64-cross'],
     },
@@ -32,8 +32,8 @@ export const cortexA72: Target = {
       family: 'clang',
       command: ['clang', '--target=aarch64-linux-gnu'],
       cpuFlags,
-      scheduleFlags: [],
-      optimization: '-O3',
+      tuningFlags: [],
+      optimization: '-O2',
       binutils,
       // The cross gcc brings the linker, the start files and libgcc that clang links with.
       packages: ['clang', 'gcc-aarch64-linux-gnu', 'libc6-dev-arm64-cross'],

@@ -1,6 +1,7 @@
 /**
- * The thread in which the script of a user's target file runs: gets a TargetScript, answers with the exported target as JSON text,
- * or undefined if there is none. Started by load-target.ts, which sets the limits of time and memory.
+ * The thread in which the script of a user's target file runs: gets a TargetScript, answers with the exported
+ * target as JSON text, or undefined if there is none. Started by load-target.ts, which sets the limits of
+ * time and memory.
  */
 import { createContext, runInContext } from 'node:vm';
 import { parentPort, workerData } from 'node:worker_threads';

@@ -1,14 +1,16 @@
 /**
  * A target from a user's own file: `*.target.ts`, `.js` or `.json`.
  *
- * A script exports one object, as default or as `target`. It may import built-in targets to spread them, and nothing else:
+ * A script exports one object, as default or as `target`. It may import built-in targets to spread them, and
+ * nothing else:
  *
  *     import { targets, type Target } from 'embed-model';
  *     const a72 = targets.find((target) => target.name === 'cortex-a72')!;
  *     export default { ...a72, name: 'rk3399', aliases: [] } satisfies Target;
  *
- * Node 20 cannot strip types, so the script goes through the TypeScript bundled with ts-morph. It is evaluated by itself (see
- * evaluate-target.ts), without file system, process or network, for a few seconds at most; only plain data leaves it.
+ * Node 20 cannot strip types, so the script goes through the TypeScript bundled with ts-morph. It is
+ * evaluated by itself (see evaluate-target.ts), without file system, process or network, for a few seconds at
+ * most; only plain data leaves it.
  */
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -24,7 +26,10 @@ const largestFileBytes = 256 * 1024;
 /** Starting a thread takes a tenth of a second; the rest is for busy machines. */
 const evaluationTimeoutMs = 3000;
 
-/** Reads, evaluates and checks the file. `builtIn` is what a script gets by importing embed-model. Throws EM1205. */
+/**
+ * Reads, evaluates and checks the file. `builtIn` is what a script gets by importing embed-model. Throws
+ * EM1205.
+ */
 export async function loadTarget(path: string, builtIn: readonly Target[]): Promise<Target> {
   const source = await readSource(path);
   const value = path.endsWith('.json') ? parseJson(source, path) : await evaluate(source, path, builtIn);

@@ -9,7 +9,10 @@ const binutils = {
 // Without a small data section: it is writable, and compilers put constants there.
 const cpuFlags = ['-march=rv64gc', '-mabi=lp64d', '-mtune=sifive-7-series', '-msmall-data-limit=0'];
 
-/** Plain rv64gc: runs on every 64-bit RISC-V board with Linux. No vector unit, hence nothing to bracket in kernel mode. */
+/**
+ * Plain rv64gc: runs on every 64-bit RISC-V board with Linux. No vector unit, hence nothing to bracket in
+ * kernel mode.
+ */
 export const riscvU74: Target = {
   name: 'riscv-u74',
   aliases: ['u74'],
@@ -24,7 +27,7 @@ export const riscvU74: Target = {
       // A misaligned access traps and is emulated by the firmware.
       cpuFlags: [...cpuFlags, '-mstrict-align'],
       // In-order, dual issue: operands of a multiplication should be three cycles old.
-      scheduleFlags: ['-fschedule-insns', '-fsched-pressure'],
+      tuningFlags: ['-fschedule-insns', '-fsched-pressure'],
       optimization: '-O2',
       binutils,
       packages: ['gcc-riscv64-linux-gnu', 'libc6-dev-riscv64-cross'],
@@ -33,7 +36,7 @@ export const riscvU74: Target = {
       family: 'clang',
       command: ['clang', '--target=riscv64-linux-gnu'],
       cpuFlags,
-      scheduleFlags: [],
+      tuningFlags: [],
       optimization: '-O2',
       binutils,
       // The cross gcc brings the linker, the start files and libgcc that clang links with.

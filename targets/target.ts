@@ -23,8 +23,8 @@ export interface ToolchainCandidate {
   readonly command: readonly string[];
   /** Instruction set, ABI and tuning: -march, -mabi, -mcpu, -mtune and their like. */
   readonly cpuFlags: readonly string[];
-  /** Instruction scheduling, where the compiler's default is not the best for this core. */
-  readonly scheduleFlags: readonly string[];
+  /** Scheduling and vectorization, where the compiler's default is not the best for this core. */
+  readonly tuningFlags: readonly string[];
   readonly optimization: '-O2' | '-O3';
   /** Archiver, disassembler and section sizes: names in order of preference, looked up in PATH. */
   readonly binutils: {
@@ -61,13 +61,17 @@ export interface Target {
   /** In order of preference; at least one. */
   readonly toolchains: readonly ToolchainCandidate[];
   /**
-   * CPU features, named as in /proc/cpuinfo ('flags', 'Features', or the letters and extensions of 'isa'), without which the
-   * program would stop on an illegal instruction. Checked before anything is run on the host.
+   * CPU features, named as in /proc/cpuinfo ('flags', 'Features', or the letters and extensions of 'isa'),
+   * without which the program would stop on an illegal instruction. Checked before anything is run on the
+   * host.
    */
   readonly hostFeatures: readonly string[];
   /** null where there is none. */
   readonly emulator: Emulator | null;
-  /** Data caches in bytes as one core sees them, 0 where there is none. Typical of the class, used to choose tile sizes. */
+  /**
+   * Data caches in bytes as one core sees them, 0 where there is none. Typical of the class, used to choose
+   * tile sizes.
+   */
   readonly cacheBytes: { readonly l1d: number; readonly l2: number; readonly l3: number };
   readonly kernelModeVectors: VectorBracket | null;
 }

@@ -1,4 +1,7 @@
-/** Checks a target from a user's file field by field: what comes out has every field of Target, of the right type, and no other. */
+/**
+ * Checks a target from a user's file field by field: what comes out has every field of Target, of the right
+ * type, and no other.
+ */
 import { EmbedError } from '../codegen/diagnostics/error.js';
 import { nearestName } from '../codegen/diagnostics/nearest-name.js';
 import {
@@ -11,7 +14,10 @@ import {
   vectorBrackets,
 } from './target.js';
 
-/** Says what is wrong with the value, or undefined where nothing is. `path` is the field's name as a reader would write it. */
+/**
+ * Says what is wrong with the value, or undefined where nothing is. `path` is the field's name as a reader
+ * would write it.
+ */
 type Check = (value: unknown, path: string) => string | undefined;
 
 /** The value as an error message shows it, on one short line. */
@@ -97,7 +103,7 @@ const toolchain = record({
   family: oneOf(compilerFamilies),
   command,
   cpuFlags: listOf(flag, 0),
-  scheduleFlags: listOf(flag, 0),
+  tuningFlags: listOf(flag, 0),
   optimization: oneOf(['-O2', '-O3']),
   binutils: record({ ar: listOf(program, 1), objdump: listOf(program, 1), size: listOf(program, 1) }),
   packages: listOf(packageName, 0),
@@ -123,7 +129,10 @@ const target = record({
   kernelModeVectors: oneOf([null, ...vectorBrackets]),
 } satisfies Record<keyof Target, Check>);
 
-/** The value as a Target. `where` names its origin in the error. Throws EM1205 naming the first field that is wrong, and why. */
+/**
+ * The value as a Target. `where` names its origin in the error. Throws EM1205 naming the first field that is
+ * wrong, and why.
+ */
 export function validateTarget(value: unknown, where: string): Target {
   const wrong = target(value, '');
   if (wrong !== undefined) {

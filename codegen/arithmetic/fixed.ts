@@ -22,10 +22,13 @@ export function bitLengthBig(value: bigint): number {
   return value === 0n ? 0 : value.toString(2).length;
 }
 
+/** 2^i for i = 0..1023: the operator ** takes longer than everything around it. */
+const powersOfTwo = Float64Array.from({ length: 1024 }, (_, i) => 2 ** i);
+
 /** floor((value + 2^(shift-1)) / 2^shift) for shift > 0, value * 2^-shift for shift <= 0. Exact below 2^52. */
 export function roundShift(value: number, shift: number): number {
-  if (shift <= 0) return value * 2 ** -shift;
-  return Math.floor((value + 2 ** (shift - 1)) / 2 ** shift);
+  if (shift <= 0) return value * powersOfTwo[-shift]!;
+  return Math.floor((value + powersOfTwo[shift - 1]!) / powersOfTwo[shift]!);
 }
 
 /**
@@ -42,7 +45,7 @@ export function scale(a: number, m: number, s: number): number {
   if (shift < 17) return saturate(product);
   const high = Math.floor(m / 65536);
   const upper = a * high + Math.floor((a * (m - high * 65536)) / 65536);
-  return saturate(Math.floor((upper + 2 ** (shift - 17)) / 2 ** (shift - 16)) + 0);
+  return saturate(roundShift(upper, shift - 16) + 0);
 }
 
 /** A positive real number as mantissa * 2^-exponent with the mantissa in [2^30, 2^31). */

@@ -1,6 +1,7 @@
 /** manifest.json: what a bundle is, and everything needed to reproduce or check it. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Target } from '../../targets/target.js';
 import { EmbedError } from '../diagnostics/error.js';
 import type { FormatName } from '../quantize/format.js';
 import type { Plan } from '../quantize/plan.js';
@@ -57,6 +58,8 @@ export interface Manifest {
     readonly source: string;
   };
   readonly target: string;
+  /** The target's data as it was at build time: a user's own target needs no file to run. */
+  readonly targetSpec: Target;
   readonly plan: Plan;
   readonly context: number;
   readonly build: { readonly id: string; readonly quantizedSha256: string };

@@ -1,6 +1,6 @@
 /**
- * What must hold of a compiled model library, checked on its machine code: no libc, no floating-point arithmetic, no writable
- * data, and a stack of bounded, known depth.
+ * What must hold of a compiled model library, checked on its machine code: no libc, no floating-point
+ * arithmetic, no writable data, and a stack of bounded, known depth.
  */
 import type { Target } from '../../targets/target.js';
 import { EmbedError } from '../diagnostics/error.js';
@@ -37,8 +37,9 @@ const compilerSymbols: ReadonlySet<string> = new Set(['memcpy', 'memset', 'memmo
 const shownFindings = 8;
 
 /**
- * Throws EM3101 (undefined symbols), EM3102 (floating point), EM3103 (writable data), EM3104 (frame without a bound),
- * EM3105 (recursion), EM3106 (undeclared indirect call), EM3107 (undeclared address of a function), EM3006 (not understood).
+ * Throws EM3101 (undefined symbols), EM3102 (floating point), EM3103 (writable data), EM3104 (frame without a
+ * bound), EM3105 (recursion), EM3106 (undeclared indirect call), EM3107 (undeclared address of a function),
+ * EM3006 (not understood).
  */
 export async function auditLibrary(options: AuditOptions): Promise<Audit> {
   const { target, toolchain, library, declared, entryPoints, signal } = options;
@@ -73,7 +74,10 @@ export function findUndefinedSymbols(objects: readonly ObjectCode[]): string[] {
   return [...new Set(needed.map(({ name }) => name))].filter((name) => name !== '').sort();
 }
 
-/** `object: variable (section, bytes)` for everything that can be written, and for pointers to what runs before main. */
+/**
+ * `object: variable (section, bytes)` for everything that can be written, and for pointers to what runs
+ * before main.
+ */
 export function findWritableData(objects: readonly ObjectCode[], sizes: SectionSizes): string[] {
   const bytes = sizes.dataBytes + sizes.bssBytes;
   if (bytes === 0) {

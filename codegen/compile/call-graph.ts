@@ -13,7 +13,10 @@ export interface Hook {
   readonly calls: readonly string[];
 }
 
-/** What a disassembly cannot tell. Names are those of the C sources; the copies compilers make (f.constprop.0) are meant, too. */
+/**
+ * What a disassembly cannot tell. Names are those of the C sources; the copies compilers make (f.constprop.0)
+ * are meant, too.
+ */
 export interface DeclaredCalls {
   /** By function that makes indirect calls: functions and hooks it can reach. */
   readonly indirect: Readonly<Record<string, readonly string[]>>;
@@ -39,8 +42,9 @@ export interface CallNode {
 export const sourceName = (name: string): string => name.replace(/(?<=.)\..*$/, '');
 
 /**
- * Nodes of all functions and hooks. Throws EM3104 for a frame without a fixed size, EM3106 for an indirect call that is not
- * declared, EM3107 for a function whose address is taken though no declared call leads to it, EM3006 for a jump to nowhere.
+ * Nodes of all functions and hooks. Throws EM3104 for a frame without a fixed size, EM3106 for an indirect
+ * call that is not declared, EM3107 for a function whose address is taken though no declared call leads to
+ * it, EM3006 for a jump to nowhere.
  */
 export function buildCallGraph(
   objects: readonly ObjectCode[],
@@ -127,7 +131,10 @@ class CallGraphBuilder {
     });
   }
 
-  /** Hook of that name, or functions of that name in the source. None is fine: what does not exist cannot be called. */
+  /**
+   * Hook of that name, or functions of that name in the source. None is fine: what does not exist cannot be
+   * called.
+   */
   private named(name: string): CallNode[] {
     const hook = this.hooks.get(name);
     if (hook !== undefined) {

@@ -14,9 +14,15 @@ export interface CompileOptions {
   readonly sources: readonly string[];
   /** Absolute paths. */
   readonly includeDirs: readonly string[];
-  /** The bundle's folder: compilers run in it and see relative names, so that no object holds the path of this machine. */
+  /**
+   * The bundle's folder: compilers run in it and see relative names, so that no object holds the path of this
+   * machine.
+   */
   readonly root: string;
-  /** Absolute path of the folder for the archive and, in folders as below `root`, the objects; made if it is not there. */
+  /**
+   * Absolute path of the folder for the archive and, in folders as below `root`, the objects; made if it is
+   * not there.
+   */
   readonly outDir: string;
   /** Refuse the sources on any warning. Off by default: a newer compiler may know new ones. */
   readonly warningsAreErrors?: boolean;
@@ -57,7 +63,10 @@ export interface LinkedRunner {
 /** Compilers at work at the same time. */
 const parallelCompilers = 2;
 
-/** Compiles the freestanding model library and archives it. Throws EM3002 with the compiler's words if a source is refused. */
+/**
+ * Compiles the freestanding model library and archives it. Throws EM3002 with the compiler's words if a
+ * source is refused.
+ */
 export async function compileLibrary(options: CompileOptions): Promise<CompiledLibrary> {
   const { toolchain, root, outDir, signal } = options;
   const flags = libraryFlags(toolchain.candidate, root);

@@ -3,8 +3,8 @@ import { access, stat } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
 
 /**
- * Absolute path of the program a shell would start under that name, found without a shell: a name with a separator is a path, any
- * other is looked for in PATH. undefined where there is no such executable file.
+ * Absolute path of the program a shell would start under that name, found without a shell: a name with a
+ * separator is a path, any other is looked for in PATH. undefined where there is no such executable file.
  */
 export async function findProgram(name: string): Promise<string | undefined> {
   if (/[/\\]/.test(name)) {

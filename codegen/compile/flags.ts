@@ -11,8 +11,8 @@ export const warningFlags: readonly string[] = [
 ];
 
 /**
- * What makes an object depend on its sources alone, and on nothing the distribution switched on in its compiler. `root` is the
- * folder the compiler runs in.
+ * What makes an object depend on its sources alone, and on nothing the distribution switched on in its
+ * compiler. `root` is the folder the compiler runs in.
  */
 const reproducibleFlags = (candidate: ToolchainCandidate, root: string): readonly string[] => [
   '-std=c11',
@@ -26,13 +26,14 @@ const reproducibleFlags = (candidate: ToolchainCandidate, root: string): readonl
 ];
 
 /**
- * Freestanding: no libc but the four functions every compiler assumes. Position independent, so that the archive links into
- * whatever a user builds. Without jump tables every indirect jump is a call, so that the audit can tell them apart. No unwind
- * tables: nothing in the library throws or is stepped through on the board.
+ * Freestanding: no libc but the four functions every compiler assumes. Position independent, so that the
+ * archive links into whatever a user builds. Without jump tables every indirect jump is a call, so that the
+ * audit can tell them apart. No unwind tables: nothing in the library throws or is stepped through on the
+ * board.
  */
 export const libraryFlags = (candidate: ToolchainCandidate, root: string): readonly string[] => [
   ...candidate.cpuFlags,
-  ...candidate.scheduleFlags,
+  ...candidate.tuningFlags,
   candidate.optimization,
   ...reproducibleFlags(candidate, root),
   ...warningFlags,
@@ -43,7 +44,10 @@ export const libraryFlags = (candidate: ToolchainCandidate, root: string): reado
   '-fno-unwind-tables',
 ];
 
-/** The hosted runner is ordinary C with a libc; it only drives the library, so its size matters more than its speed. */
+/**
+ * The hosted runner is ordinary C with a libc; it only drives the library, so its size matters more than its
+ * speed.
+ */
 export const runnerFlags = (candidate: ToolchainCandidate, root: string): readonly string[] => [
   ...candidate.cpuFlags,
   '-O2',

@@ -1,9 +1,10 @@
 /**
- * How deep one function takes the stack, read off its machine code: the stack pointer is followed along every path.
+ * How deep one function takes the stack, read off its machine code: the stack pointer is followed along every
+ * path.
  *
- * The compilers' own figures (-fstack-usage) are not used: gcc's leave out what is below the stack pointer, clang's leave out the
- * return address, pushed arguments and the padding of realigned frames, and both are one number for all calls of a function,
- * though a tail call keeps nothing of the frame.
+ * The compilers' own figures (-fstack-usage) are not used: gcc's leave out the red zone and the padding of
+ * realigned frames, clang's leave out that padding, pushed arguments and the return address, and both are one
+ * number for all calls of a function, though a tail call keeps nothing of the frame.
  */
 import { EmbedError } from '../diagnostics/error.js';
 import type { CodeIndex } from './code-index.js';
@@ -26,7 +27,10 @@ export interface Frame {
   readonly calls: readonly CallSite[];
 }
 
-/** The stack pointer before an instruction: bytes below the caller's, and where registers that hold copies of it point. */
+/**
+ * The stack pointer before an instruction: bytes below the caller's, and where registers that hold copies of
+ * it point.
+ */
 interface StackState {
   readonly depth: number;
   readonly copies: ReadonlyMap<string, number>;
@@ -154,7 +158,7 @@ class FrameWalk {
       case 'unknown':
         return this.unbounded(
           instruction,
-          'the stack pointer moves by an amount that is not in the instruction',
+          'the stack pointer moves by an amount in a register (variable size, or a frame beyond 4 KiB)',
         );
     }
   }
@@ -175,12 +179,15 @@ class FrameWalk {
     const { mnemonic, operands, address } = instruction;
     throw new EmbedError('EM3104', {
       where: `${this.code.object}: ${this.code.name}`,
-      why: `${why}: ${mnemonic} ${operands} at 0x${address.toString(16)} (variable size, or a frame beyond 4 KiB)`,
+      why: `${why}: ${mnemonic} ${operands} at 0x${address.toString(16)}`,
     });
   }
 }
 
-/** Bytes that rounding the stack pointer down can cost at most. The ABIs align it to 16 bytes where a function is called. */
+/**
+ * Bytes that rounding the stack pointer down can cost at most. The ABIs align it to 16 bytes where a function
+ * is called.
+ */
 function alignmentLoss(depth: number, bytes: number): number {
   const above = (16 - (depth % 16)) % 16;
   return bytes >= 16 ? bytes - 16 + above : above % bytes;

@@ -1,4 +1,7 @@
-/** Runs one program of a toolchain to its end: no shell syntax, no inherited settings, a time limit, and an error that shows all. */
+/**
+ * Runs one program of a toolchain to its end: no shell syntax, no inherited settings, a time limit, and an
+ * error that shows all.
+ */
 import { EmbedError } from '../diagnostics/error.js';
 
 export interface ToolOptions {
@@ -20,8 +23,9 @@ const defaultTimeoutMs = 120_000;
 const shownErrorLines = 12;
 
 /**
- * Throws EM3002 (with the command and the first lines of stderr) if the program cannot be started or exits with anything but 0,
- * EM3003 if it is not done in time, EM3007 if `signal` aborts. `command` is the program's path and its arguments.
+ * Throws EM3002 (with the command and the first lines of stderr) if the program cannot be started or exits
+ * with anything but 0, EM3003 if it is not done in time, EM3007 if `signal` aborts. `command` is the
+ * program's path and its arguments.
  */
 export async function runTool(command: readonly string[], options: ToolOptions = {}): Promise<ToolOutput> {
   const { cwd, timeoutMs = defaultTimeoutMs, signal } = options;
@@ -30,8 +34,9 @@ export async function runTool(command: readonly string[], options: ToolOptions =
     throw new EmbedError('EM3007', { where: shown, why: 'not started, for the command was interrupted' });
   }
   const { $ } = await import('zx/core');
-  // Its own process group, so that the passes a compiler driver started end with it. zx's own timeout looks for children with
-  // `ps`, which small containers do not have. A shell that finds a socket on its stdin would read the user's .bashrc.
+  // Its own process group, so that the passes a compiler driver started end with it. zx's own timeout looks
+  // for children with `ps`, which small containers do not have. A shell that finds a socket on its stdin
+  // would read the user's .bashrc.
   const running = $({
     quiet: true,
     nothrow: true,
@@ -70,7 +75,10 @@ export async function runTool(command: readonly string[], options: ToolOptions =
   return { stdout: output.stdout, stderr: output.stderr };
 }
 
-/** What compilers may see: variables such as CPATH, GCC_EXEC_PREFIX or a locale would change what they make or say. */
+/**
+ * What compilers may see: variables such as CPATH, GCC_EXEC_PREFIX or a locale would change what they make or
+ * say.
+ */
 function toolEnvironment(): NodeJS.ProcessEnv {
   const kept = ['PATH', 'HOME', 'TMPDIR'].map((name) => [name, process.env[name]] as const);
   return { ...Object.fromEntries(kept.filter(([, value]) => value !== undefined)), LC_ALL: 'C', TZ: 'UTC' };

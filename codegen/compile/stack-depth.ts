@@ -19,8 +19,8 @@ interface Depth {
 }
 
 /**
- * Sums frames along the call graph. `entryPoints` are names of the C sources; absent: every global function. Throws EM3105 with
- * the cycle if there is one anywhere, EM3006 if an entry point does not exist.
+ * Sums frames along the call graph. `entryPoints` are names of the C sources; absent: every global function.
+ * Throws EM3105 with the cycle if there is one anywhere, EM3006 if an entry point does not exist.
  */
 export function measureStackDepth(nodes: readonly CallNode[], entryPoints?: readonly string[]): StackDepth {
   const depths = new Map<CallNode, Depth>();

@@ -25,6 +25,8 @@ export function parseSymbolTable(text: string): ElfSymbol[] {
   }));
 }
 
-/** The assembler's numbered labels hold a control character, which objdump shows as ^B in relocations alone. */
+/**
+ * The assembler's numbered labels hold a control character, which objdump shows as ^B in relocations alone.
+ */
 const printable = (name: string): string =>
   name.replace(/\p{Cc}/gu, (character) => `^${String.fromCharCode(character.charCodeAt(0) + 64)}`);

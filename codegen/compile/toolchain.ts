@@ -37,9 +37,10 @@ const probeTimeoutMs = 20_000;
 const found = new Map<string, Toolchain>();
 
 /**
- * The first of the target's candidates that is installed and makes code for its architecture. Asked once a process.
- * Throws EM1202 for a preference that is neither a family nor a path, EM3001 (with the packages to install) if there is no
- * compiler, EM3004 if a binary tool is missing, EM3005 if the compiler asked for by path cannot be used.
+ * The first of the target's candidates that is installed and makes code for its architecture. Asked once a
+ * process. Throws EM1202 for a preference that is neither a family nor a path, EM3001 (with the packages to
+ * install) if there is no compiler, EM3004 if a binary tool is missing, EM3005 if the compiler asked for by
+ * path cannot be used.
  */
 export async function findToolchain(
   target: Target,
@@ -96,7 +97,10 @@ async function firstInstalled(target: Target, family: CompilerFamily | undefined
   });
 }
 
-/** A compiler given by path takes the flags of the first candidate of its family, and the binary tools beside it if there are any. */
+/**
+ * A compiler given by path takes the flags of the first candidate of its family, and the binary tools beside
+ * it if there are any.
+ */
 async function compilerAt(target: Target, path: string): Promise<Toolchain> {
   const program = await findProgram(path);
   if (program === undefined) {

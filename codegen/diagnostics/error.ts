@@ -1,5 +1,6 @@
 /** The one error type of the tool: numbered, and saying what, where, why and what to do. */
 import { type DiagnosticCode, diagnostics } from './catalog.js';
+import { printable } from './printable.js';
 
 export interface ErrorDetails {
   /** The file, tensor, option or board the error is about. */
@@ -22,6 +23,7 @@ export class EmbedError extends Error {
 
   constructor(code: DiagnosticCode, details: ErrorDetails) {
     const entry = diagnostics[code];
+    // Messages quote untrusted files.
     const where = printable(details.where);
     const why = printable(details.why);
     super(`${code}: ${entry.what} (${where}): ${why}`, { cause: details.cause });
@@ -42,9 +44,4 @@ export class EmbedError extends Error {
       `  fix:   ${this.fix}`,
     ].join('\n');
   }
-}
-
-/** Messages quote untrusted files: their control characters are shown, not sent to the terminal. */
-function printable(text: string): string {
-  return text.replace(/(?![\n\t])\p{Cc}/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

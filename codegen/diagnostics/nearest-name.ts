@@ -1,7 +1,8 @@
 /**
- * The name a mistyped word most likely meant: the smallest Damerau-Levenshtein distance (insertions, deletions, substitutions and
- * swaps of neighbours, optimal string alignment), ignoring case, if no more than a third of the longer word is wrong (but two
- * letters always may be). The first of equally near names wins; undefined where none is near.
+ * The name a mistyped word most likely meant: the smallest Damerau-Levenshtein distance (insertions,
+ * deletions, substitutions and swaps of neighbours, optimal string alignment), ignoring case, if no more than
+ * a third of the longer word is wrong (but two letters always may be). The first of equally near names wins;
+ * undefined where none is near.
  */
 export function nearestName(word: string, names: readonly string[]): string | undefined {
   // No name is this long; a word that is would only cost time.

@@ -12,6 +12,16 @@ export const quantizationDiagnostics = {
     fix: 'check the checkpoint: weights this large or small are usually damage',
     exit: 2,
   },
+  EM2004: {
+    what: 'the model does not stay finite on the calibration text',
+    fix: 'check the checkpoint, or calibrate with text like that which the model was trained on',
+    exit: 2,
+  },
+  EM2005: {
+    what: 'calibration text cannot be used',
+    fix: 'give --calibration a text file, or a .u16 file of little-endian token ids',
+    exit: 2,
+  },
   EM2010: {
     what: 'logits cannot be evaluated',
     fix: 'check that the text was encoded with the tokenizer of both models; verify --layers finds an overflow',

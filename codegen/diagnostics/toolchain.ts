@@ -82,6 +82,21 @@ export const toolchainDiagnostics = {
     fix: 'check that the file exists, is executable, and that its folder is not mounted noexec',
     exit: 3,
   },
+  EM3204: {
+    what: 'the runner failed',
+    fix: 'run embed-model verify on the bundle; if that fails too, build it again',
+    exit: 3,
+  },
+  EM3205: {
+    what: 'the runner is of another build than the bundle says',
+    fix: 'build the bundle again, or copy all of it',
+    exit: 1,
+  },
+  EM3206: {
+    what: 'the runner refused its input',
+    fix: 'see the reason; embed-model inspect shows what the bundle takes',
+    exit: 2,
+  },
   EM3203: {
     what: 'program did not finish in time',
     fix: 'ask for fewer --tokens; an emulated target is 10 to 100 times slower than the board',

@@ -1,6 +1,6 @@
 import type { Diagnostic } from './catalog.js';
 
-/** EM12xx: the command line. EM13xx: output folders. */
+/** EM12xx: the command line, and the files named on it that are no models. */
 export const usageDiagnostics = {
   EM1201: {
     what: 'unknown command or option',
@@ -27,4 +27,24 @@ export const usageDiagnostics = {
     fix: 'compare the file with targets/cortex-a72.ts, whose fields are documented in targets/target.ts',
     exit: 2,
   },
-} as const satisfies Record<`EM${12 | 13}${string}`, Diagnostic>;
+  EM1206: {
+    what: 'not in this version',
+    fix: 'run embed-model --help for what this version does',
+    exit: 2,
+  },
+  EM1207: {
+    what: 'something the command needs was not given',
+    fix: 'run the command with --help to see what it needs',
+    exit: 2,
+  },
+  EM1208: {
+    what: 'more was given than the command can use',
+    fix: 'leave one of them out',
+    exit: 2,
+  },
+  EM1209: {
+    what: 'not a file or folder that inspect knows',
+    fix: 'give a checkpoint, a bundle, a model.blob, a PLAN.json or a result.json',
+    exit: 2,
+  },
+} as const satisfies Record<`EM12${string}`, Diagnostic>;

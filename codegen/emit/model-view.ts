@@ -22,7 +22,7 @@ export interface EmissionInput {
 
 /** C text that is safe inside a string literal and a comment. */
 export function cText(text: string): string {
-  return text.replace(/[^\x20-\x7e]|["\\?]|\*\//g, '_');
+  return text.replace(/[^\x20-\x7e]|["\\?]|\*\/|\/\*/g, '_');
 }
 
 function sectionOf(blob: BlobLayout, name: string) {

@@ -1,5 +1,5 @@
 /** The C sources of a model: generated files and the library files that go with them, as text by name. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { KernelSet } from '../layout/kernel-set.js';
 import { type EmissionInput, headerView, memoryView, modelView } from './model-view.js';
 import { render, templatesFolder } from './render.js';
@@ -28,18 +28,21 @@ const kernelFiles = [
   'em_dispatch.h',
 ];
 
+/** The tokenizer of the library: em_tokenizer*.c and .h. */
+function tokenizerFiles(): string[] {
+  return readdirSync(`${templatesFolder}runtime`)
+    .filter((name) => /^em_tokenizer.*\.[ch]$/.test(name))
+    .sort();
+}
+
 /** Every file of src/ but build_id.c, by name, in a fixed order: what the build id covers. */
-export function emitSources(
-  input: EmissionInput,
-  kernels: KernelSet,
-  tokenizerFiles: readonly string[],
-): Map<string, string> {
+export function emitSources(input: EmissionInput, kernels: KernelSet): Map<string, string> {
   const read = (path: string) => readFileSync(`${templatesFolder}${path}`, 'utf8');
   const files = new Map<string, string>();
   files.set('model.h', render('model.h.hbs', headerView(input)));
   files.set('em_memory.h', render('em_memory.h.hbs', memoryView(input)));
   files.set('model.c', render('model.c.hbs', modelView(input)));
-  for (const name of [...runtimeFiles, ...(input.hasTokenizer ? tokenizerFiles : [])])
+  for (const name of [...runtimeFiles, ...(input.hasTokenizer ? tokenizerFiles() : [])])
     files.set(name, read(`runtime/${name}`));
   for (const name of kernelFiles) files.set(name, read(`kernels/${name}`));
   for (const name of kernels.headers) files.set(name, read(`kernels/${kernels.folder}/${name}`));

@@ -4,7 +4,7 @@
  * Queries arrive scaled by log2(e) / (127 sqrt(headDim)), so softmax is a power of two of 127 * (q . k).
  */
 import { quantizeVector } from '../arithmetic/activation.js';
-import { bitLength, bitLengthBig, maxMagnitude, roundShift, scale } from '../arithmetic/fixed.js';
+import { bitLength, bitLengthBig, maxMagnitude, roundShift, saturate, scale } from '../arithmetic/fixed.js';
 import { exp2Negative } from '../arithmetic/functions.js';
 import { bufferOf } from '../graph/graph.js';
 import { ACTIVATION_MAX } from '../quantize/format.js';
@@ -86,7 +86,9 @@ function attendHead(step: AttentionStep, state: IntegerState, head: number, out:
   const normal = bits > 31 ? divisor >> BigInt(bits - 31) : divisor << BigInt(31 - bits);
   const reciprocal = Math.min(0x7fffffff, Number((1n << 61n) / normal));
   for (let i = 0; i < headDim; i++) {
-    out[head * headDim + i] = scale(roundShift(sums[i]!, narrow), reciprocal, bits + 30 - drop - narrow);
+    // A sum at its bound may round up to 2^31.
+    const sum = saturate(roundShift(sums[i]!, narrow));
+    out[head * headDim + i] = scale(sum, reciprocal, bits + 30 - drop - narrow);
   }
 }
 

@@ -1,6 +1,6 @@
 /** A quantized matrix before packing: the same for every target of one plan. */
 import { createHash } from 'node:crypto';
-import { bitLength } from '../arithmetic/fixed.js';
+import { bitLength, INT32_MAX, roundShift } from '../arithmetic/fixed.js';
 import { ACTIVATION_MAX, type FormatName, formats, GROUP, groupsPerRow } from './format.js';
 
 export interface QuantizedMatrix {
@@ -55,9 +55,12 @@ export function accumulatorBound(matrix: QuantizedMatrix): number {
   return bound;
 }
 
-/** Bits to drop from an accumulator so that it fits int32 for every activation. */
+/** Bits to drop from an accumulator, rounding, so that it fits int32 for every activation. */
 export function accumulatorShift(matrix: QuantizedMatrix): number {
-  return Math.max(0, bitLength(accumulatorBound(matrix)) - 31);
+  const bound = accumulatorBound(matrix);
+  const shift = Math.max(0, bitLength(bound) - 31);
+  // A bound just below a power of two rounds up to 2^31.
+  return roundShift(bound, shift) <= INT32_MAX ? shift : shift + 1;
 }
 
 /** SHA-256 (hex) over name, format, shape, integers and scales of every matrix: the quantized hash of a plan. */

@@ -57,7 +57,7 @@ export function parsePlan(value: unknown, where: string): Plan {
     >;
     if (typeof match !== 'string' || match === '')
       return refuse(`rules[${i}].match must be a tensor name or pattern`);
-    if (typeof format !== 'string' || !(format in formats)) {
+    if (typeof format !== 'string' || !Object.hasOwn(formats, format)) {
       return refuse(`rules[${i}].format is ${JSON.stringify(format)}; formats are ${formatNames.join(', ')}`);
     }
     return { match, format: format as FormatName };
@@ -71,7 +71,10 @@ export interface PlannedTensor {
   readonly aliases: readonly string[];
 }
 
-/** The format of every tensor. A tensor that no rule matches, or a rule of a user's plan that matches no tensor, is an error. */
+/**
+ * The format of every tensor: that of the first rule that matches it. Throws EM2001 for a tensor that no rule
+ * matches, and for a rule that matches no tensor.
+ */
 export function resolvePlan(
   plan: Plan,
   tensors: readonly PlannedTensor[],
@@ -79,21 +82,20 @@ export function resolvePlan(
 ): Map<string, FormatName> {
   const used = new Set<PlanRule>();
   const resolved = new Map<string, FormatName>();
-  const patterns = plan.rules.map((rule) => ({ rule, pattern: patternOf(rule.match) }));
   for (const tensor of tensors) {
     const names = [tensor.name, ...tensor.aliases];
-    const hits = patterns.filter(({ pattern }) => names.some((name) => pattern.test(name)));
-    for (const { rule } of hits) used.add(rule);
+    const hits = plan.rules.filter((rule) => names.some((name) => matches(rule.match, name)));
+    for (const rule of hits) used.add(rule);
     if (hits.length === 0) {
       throw new EmbedError('EM2001', {
         where,
         why: `no rule matches tensor ${tensor.name}; end the rules with {"match": "*", ...}`,
       });
     }
-    resolved.set(tensor.name, hits[0]!.rule.format);
+    resolved.set(tensor.name, hits[0]!.format);
   }
   const idle = plan.rules.find((rule) => !used.has(rule));
-  if (idle !== undefined && !(plan.name in namedPlans)) {
+  if (idle !== undefined) {
     throw new EmbedError('EM2001', {
       where,
       why: `rule "${idle.match}" matches no tensor; names look like ${tensors
@@ -105,11 +107,18 @@ export function resolvePlan(
   return resolved;
 }
 
-function patternOf(match: string): RegExp {
-  return new RegExp(
-    `^${match
-      .split('*')
-      .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-      .join('.*')}$`,
-  );
+/** Whether a pattern, `*` standing for any characters, covers the whole name. Takes the first place of each part. */
+function matches(pattern: string, name: string): boolean {
+  const [head, ...parts] = pattern.split('*');
+  const tail = parts.pop();
+  if (tail === undefined) return name === head;
+  if (name.length < head!.length + tail.length || !name.startsWith(head!) || !name.endsWith(tail))
+    return false;
+  let at = head!.length;
+  for (const part of parts) {
+    const found = name.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return at <= name.length - tail.length;
 }

@@ -29,7 +29,7 @@ struct em_q8 {
 };
 
 /* q[i] = round(127 v[i] / max|v|); a zero vector gives zeros. Returns the scale. */
-EM_INLINE struct em_token_scale em_quantize_vector(const em_i32 *values, em_u32 count, em_i8 *out)
+EM_NOINLINE EM_UNUSED static struct em_token_scale em_quantize_vector(const em_i32 *values, em_u32 count, em_i8 *out)
 {
     struct em_token_scale scale = {1 << 29, 0};
     em_i32 max = em_max_magnitude(values, count);
@@ -60,7 +60,7 @@ EM_INLINE struct em_token_scale em_quantize_vector(const em_i32 *values, em_u32 
 }
 
 /* Quantizes a row of int32 activations for each token and sums its groups. */
-static void em_quantize(const em_i32 *in, const struct em_q8 *out, em_u32 columns, em_u32 tokens)
+EM_UNUSED EM_NOINLINE static void em_quantize(const em_i32 *in, const struct em_q8 *out, em_u32 columns, em_u32 tokens)
 {
     for (em_u32 t = 0; t < tokens; t++) {
         em_i8 *row = out->values + (em_u64)t * EM_Q8_STRIDE(columns);

@@ -37,7 +37,7 @@ struct em_attention_scratch {
     em_i32 *weights; /* [context]: 15-bit weights */
 };
 
-/* Positions whose products of 15-bit weights and int8 values are summed in int32 before widening: 512 * 2^15 * 127 < 2^31. */
+/* Positions whose products of 15-bit weights and int8 values are summed in int32: 512 * 2^15 * 127 < 2^31. */
 #define EM_VALUE_BLOCK 512u
 
 /* Elements of a head that are summed at a time: bounds the stack. */
@@ -146,8 +146,9 @@ EM_INLINE void em_weighted_sum(const em_i32 *weights, const em_i8 *values, em_u3
         em_i64 sums[EM_VALUE_STRIP];
         em_sum_strip(weights, values + strip, head_dim, width, count, sums);
         for (em_u32 i = 0; i < width; i++) {
-            em_i64 sum = narrow > 0 ? em_round_shift64(sums[i], narrow) : sums[i];
-            out[strip + i] = em_scale((em_i32)sum, mantissa, bits + 30 - drop - narrow);
+            /* A sum at its bound may round up to 2^31. */
+            em_i32 sum = em_saturate(narrow > 0 ? em_round_shift64(sums[i], narrow) : sums[i]);
+            out[strip + i] = em_scale(sum, mantissa, bits + 30 - drop - narrow);
         }
     }
 }
@@ -162,7 +163,8 @@ EM_INLINE void em_attend(const struct em_attention_op *op, const struct em_atten
     const em_i8 *keys = cache->keys + slot * shape->head_dim;
     const em_i8 *values = cache->values + slot * shape->head_dim;
     em_i32 drop = 0;
-    em_i32 top = em_scores(query, keys, cache->key_max + slot, shape->head_dim, count, op->score_shift, scratch->scores);
+    em_i32 top =
+        em_scores(query, keys, cache->key_max + slot, shape->head_dim, count, op->score_shift, scratch->scores);
     em_u64 total = em_weights(scratch, cache->value_max + slot, count, top, &drop);
     em_weighted_sum(scratch->weights, values, shape->head_dim, count, total, drop, out);
 }

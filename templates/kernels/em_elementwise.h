@@ -14,7 +14,7 @@ struct em_swiglu_op {
 };
 
 /* out += in, saturating. */
-EM_UNUSED static void em_add(const em_i32 *in, em_i32 *out, em_u64 count)
+EM_NOINLINE EM_UNUSED static void em_add(const em_i32 *in, em_i32 *out, em_u64 count)
 {
     for (em_u64 i = 0; i < count; i++) {
         out[i] = em_saturate((em_i64)out[i] + in[i]);
@@ -22,7 +22,7 @@ EM_UNUSED static void em_add(const em_i32 *in, em_i32 *out, em_u64 count)
 }
 
 /* out = silu(gate) * up. */
-EM_UNUSED static void em_swiglu(const struct em_swiglu_op *op, const em_i32 *gate, const em_i32 *up, em_i32 *out,
+EM_NOINLINE EM_UNUSED static void em_swiglu(const struct em_swiglu_op *op, const em_i32 *gate, const em_i32 *up, em_i32 *out,
                                 em_u64 count)
 {
     for (em_u64 i = 0; i < count; i++) {
@@ -35,7 +35,7 @@ EM_UNUSED static void em_swiglu(const struct em_swiglu_op *op, const em_i32 *gat
  * Rotates the pairs (i, i + head_dim/2) of every head in place. table: int16[context][head_dim], for each position the cosines
  * of the pairs and then their sines, Q14.
  */
-EM_UNUSED static void em_rope(const em_i16 *table, em_u32 position, em_i32 *values, em_u32 heads, em_u32 head_dim,
+EM_NOINLINE EM_UNUSED static void em_rope(const em_i16 *table, em_u32 position, em_i32 *values, em_u32 heads, em_u32 head_dim,
                               em_u32 tokens)
 {
     em_u32 half = head_dim / 2u;

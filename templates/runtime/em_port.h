@@ -24,6 +24,7 @@ _Static_assert((-5 >> 1) == -3, "right shift of a negative number must be arithm
 #define EM_NULL ((void *)0)
 #define EM_I32_MAX 0x7fffffff
 #define EM_INLINE static inline __attribute__((always_inline))
+/* One copy in the code, however often it is called: ops that every layer calls. */
 #define EM_NOINLINE __attribute__((noinline))
 #define EM_UNUSED __attribute__((unused))
 

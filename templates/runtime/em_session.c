@@ -68,7 +68,7 @@ static em_status em_check_ids(const struct em_model *m, const em_i32 *ids, em_u3
 }
 
 /* Logits of the tokens of a batch that the caller wants: all of them for a sink, else only the last of the prefill. */
-static void em_batch_logits(struct em_model *m, em_u32 tokens, em_u32 last, em_logits_fn sink, void *user)
+static EM_NOINLINE void em_batch_logits(struct em_model *m, em_u32 tokens, em_u32 last, em_logits_fn sink, void *user)
 {
     if (sink == EM_NULL) {
         if (last) {

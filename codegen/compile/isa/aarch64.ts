@@ -3,7 +3,10 @@ import type { Instruction } from '../disassembly.js';
 import { branchTarget } from './branch-target.js';
 import type { InstructionSet, StackEffect, Transfer } from './instruction-set.js';
 
-/** Every name in f is floating point; fmov only moves. bf... are bfloat16, apart from the bit fields bfi, bfm, bfc and bfxil. */
+/**
+ * Every name in f is floating point; fmov only moves. bf... are bfloat16, apart from the bit fields bfi, bfm,
+ * bfc and bfxil.
+ */
 function isFloatingPoint({ mnemonic }: Instruction): boolean {
   return /^(?:f(?!mov)|[su]cvtf|bf(?:cvt|dot|ml|mm))/.test(mnemonic);
 }

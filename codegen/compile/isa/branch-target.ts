@@ -4,8 +4,8 @@ import type { Instruction, Relocation } from '../disassembly.js';
 const isHint = ({ type }: Relocation) => type === 'R_RISCV_RELAX' || type === 'R_RISCV_ALIGN';
 
 /**
- * Where a direct call, jump or branch goes: its relocation if the linker fills it in, else the address that objdump prints last,
- * as in `cbz w0, 54 <em_norm+0x54>` (LLVM: `0x54`). undefined if there is neither.
+ * Where a direct call, jump or branch goes: its relocation if the linker fills it in, else the address that
+ * objdump prints last, as in `cbz w0, 54 <em_norm+0x54>` (LLVM: `0x54`). undefined if there is neither.
  */
 export function branchTarget(instruction: Instruction): Relocation | number | undefined {
   const relocation = instruction.relocations.find((one) => !isHint(one));

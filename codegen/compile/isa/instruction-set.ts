@@ -1,4 +1,7 @@
-/** What the audit has to know about an instruction set. One file an architecture implements it, over the text objdump prints. */
+/**
+ * What the audit has to know about an instruction set. One file an architecture implements it, over the text
+ * objdump prints.
+ */
 import type { Architecture } from '../../../targets/target.js';
 import type { Instruction, Relocation } from '../disassembly.js';
 import { aarch64 } from './aarch64.js';
@@ -38,11 +41,14 @@ export interface InstructionSet {
   /** `previous` stands before the instruction in its section: RISC-V spreads a call over two. */
   transfer(instruction: Instruction, previous: Instruction | undefined): Transfer | undefined;
   stackEffect(instruction: Instruction): StackEffect | undefined;
-  /** What a relocation stands for where an instruction takes an address; undefined for those that name no object of their own. */
+  /**
+   * What a relocation stands for where an instruction takes an address; undefined for those that name no
+   * object of their own.
+   */
   addressOf(relocation: Relocation): Relocation | undefined;
   /**
-   * Floating-point arithmetic, conversion or comparison. Moves, loads and zeroing of vector registers are not, nor is bitwise
-   * logic, whatever type the mnemonic names: compilers choose them for integers.
+   * Floating-point arithmetic, conversion or comparison. Moves, loads and zeroing of vector registers are
+   * not, nor is bitwise logic, whatever type the mnemonic names: compilers choose them for integers.
    */
   isFloatingPoint(instruction: Instruction): boolean;
 }

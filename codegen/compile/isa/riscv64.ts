@@ -4,8 +4,8 @@ import { branchTarget } from './branch-target.js';
 import type { InstructionSet, StackEffect, Transfer } from './instruction-set.js';
 
 /**
- * Every name in f is floating point, loads and stores included: integer code has no use for those registers. So are vector
- * arithmetic (vf...), comparison (vmf...) and reduction; vfirst finds the first bit of a mask.
+ * Every name in f is floating point, loads and stores included: integer code has no use for those registers.
+ * So are vector arithmetic (vf...), comparison (vmf...) and reduction; vfirst finds the first bit of a mask.
  */
 function isFloatingPoint({ mnemonic }: Instruction): boolean {
   return /^(?:c\.)?f(?!ence)/.test(mnemonic) || /^v(?:f(?!irst)|mf)/.test(mnemonic);
@@ -70,7 +70,9 @@ function moved(to: string, from: string, offset: number): StackEffect | undefine
   return from === 'sp' ? { kind: 'save', register: to, offset } : undefined;
 }
 
-/** The low half of an address names the instruction with the high half; relaxation and alignment name nothing. */
+/**
+ * The low half of an address names the instruction with the high half; relaxation and alignment name nothing.
+ */
 function addressOf(relocation: Relocation): Relocation | undefined {
   return /^R_RISCV_(?:PCREL_LO12|RELAX|ALIGN)/.test(relocation.type) ? undefined : relocation;
 }

@@ -12,7 +12,7 @@
  *   exponents    uint8[rows]
  *
  * Bounds: a group sums to at most 32 * 2^(bits-1) * 127 < 2^18; rows are summed in int64 and brought to int32 by
- * accumulator_shift, which the packer proves from the weights. w8 rows stay below 2^31 for columns <= 133152.
+ * accumulator_shift, which the packer proves from the weights. w8 rows stay below 2^31 for columns <= 133144.
  * SPDX-License-Identifier: MIT-0
  */
 #ifndef EM_LINEAR_H
@@ -197,7 +197,7 @@ EM_INLINE void em_linear_rows_as(em_u32 format, const struct em_linear_op *op, c
 }
 
 /* The same for the matrix's own format; formats that the model does not use are not compiled in. */
-EM_UNUSED static void em_linear_rows(const struct em_linear_op *op, const struct em_matrix *m, const em_i32 *bias,
+EM_NOINLINE EM_UNUSED static void em_linear_rows(const struct em_linear_op *op, const struct em_matrix *m, const em_i32 *bias,
                                      const struct em_q8 *x, em_u32 tokens, em_u32 first, em_u32 end, em_i32 *out)
 {
     if (EM_USES(EM_W4) && m->format == EM_W4) {
@@ -216,7 +216,7 @@ EM_UNUSED static void em_linear_rows(const struct em_linear_op *op, const struct
 /* ---- Row gather ---------------------------------------------------------------------------------------------- */
 
 /* One row as real values in Q(frac): the embedding of a token. 127 undoes the division in the row multiplier. */
-EM_UNUSED static void em_gather_row(const struct em_matrix *m, em_u32 row, em_i32 frac, em_i32 *out)
+EM_NOINLINE EM_UNUSED static void em_gather_row(const struct em_matrix *m, em_u32 row, em_i32 frac, em_i32 *out)
 {
     const em_u8 *weights = m->weights + row * m->row_bytes;
     em_i32 mantissa = m->mantissas[row];

@@ -162,7 +162,10 @@ t.test('running a tool', async (t) => {
   });
 
   const slow = `echo $$ > "$1"; /bin/sleep 30 & echo $! >> "$1"; wait`;
-  /** Processes the script noted that still run. One that nobody has waited for yet is a zombie (Z), and does not. */
+  /**
+   * Processes the script noted that still run. One that nobody has waited for yet is a zombie (Z), and does
+   * not.
+   */
   const survivors = async (note: string): Promise<string[]> => {
     await delay(100);
     const running: string[] = [];

@@ -69,7 +69,7 @@ function model(alphabet: readonly string[], merges: readonly [string, string][],
     byte_fallback: false,
     ignore_merges: false,
     vocab,
-    merges,
+    merges: [...merges],
     ...settings,
   };
 }

@@ -1,0 +1,104 @@
+/** Puts a manifest together from what the stages made. */
+import type { Target } from '../../targets/target.js';
+import type { Calibration } from '../calibrate/calibrate.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { CompiledModel } from '../compile/model-library.js';
+import type { Toolchain } from '../compile/toolchain.js';
+import type { Graph, Op } from '../graph/graph.js';
+import type { BlobLayout } from '../layout/blob.js';
+import type { MemoryPlan } from '../layout/memory-plan.js';
+import type { IntegerModel } from '../lower/lower.js';
+import type { Plan } from '../quantize/plan.js';
+import { toolVersion } from '../version.js';
+import type { GoldenRun, Manifest, ManifestOp, ManifestTensor } from './manifest.js';
+
+export interface ManifestInput {
+  readonly checkpoint: Checkpoint;
+  readonly modelName: string;
+  readonly modelSource: string;
+  readonly target: Target;
+  readonly plan: Plan;
+  readonly buildId: string;
+  readonly quantizedSha256: string;
+  readonly calibration: Calibration;
+  readonly model: IntegerModel;
+  readonly blob: BlobLayout;
+  readonly memory: MemoryPlan;
+  readonly hasTokenizer: boolean;
+  readonly compiled: CompiledModel;
+  readonly toolchain: Toolchain;
+  readonly golden: readonly GoldenRun[];
+  readonly files: Readonly<Record<string, string>>;
+}
+
+function opList(graph: Graph): ManifestOp[] {
+  const section = (ops: readonly Op[], name: ManifestOp['section'], base: number): ManifestOp[] =>
+    ops.map((op, i) => ({ section: name, index: base + i, kind: op.kind, name: op.name }));
+  return [
+    ...section(graph.prologue, 'prologue', 0),
+    ...section(graph.layers[0]!, 'layer', 0),
+    ...section(graph.epilogue, 'epilogue', graph.prologue.length),
+  ];
+}
+
+/** Parameters of the checkpoint: matrices and vectors, a tied head counted once. */
+export function parameterCount(graph: Graph): number {
+  const matrices = graph.matrices.reduce((sum, m) => sum + m.rows * m.columns, 0);
+  return matrices + graph.vectors.reduce((sum, v) => sum + v.length, 0);
+}
+
+export function composeManifest(input: ManifestInput): Manifest {
+  const { checkpoint, model, blob, memory, compiled, calibration } = input;
+  const { graph } = model;
+  const sectionBytes = new Map(blob.entries.map((entry) => [entry.name, entry.bytes]));
+  const tensors: ManifestTensor[] = [...model.matrices.values()].map(({ name, format, rows, columns }) => ({
+    name,
+    format,
+    rows,
+    columns,
+    bytes: sectionBytes.get(name)!,
+  }));
+  const vectorBytes = graph.vectors.reduce((sum, v) => sum + sectionBytes.get(v.name)!, 0);
+  const weightsBytes = tensors.reduce((sum, t) => sum + t.bytes, 0) + vectorBytes;
+  const parameters = parameterCount(graph);
+  return {
+    schemaVersion: 1,
+    tool: { name: 'embed-model', version: toolVersion() },
+    model: {
+      name: input.modelName,
+      family: graph.family,
+      architecture: checkpoint.config.architecture,
+      parameters,
+      sha256: checkpoint.sha256(),
+      source: input.modelSource,
+    },
+    target: input.target.name,
+    targetSpec: input.target,
+    plan: input.plan,
+    context: graph.context,
+    build: { id: input.buildId, quantizedSha256: input.quantizedSha256 },
+    quantization: {
+      method: 'round to nearest',
+      bitsPerWeight: Number(((8 * weightsBytes) / parameters).toFixed(4)),
+      calibration: { source: calibration.source, sha256: calibration.sha256, tokens: calibration.tokens },
+      ranges: Object.fromEntries(calibration.ranges),
+    },
+    tensors,
+    ops: opList(graph),
+    logitsFrac: model.logitsFrac,
+    tokenizer: input.hasTokenizer,
+    memory: {
+      blobBytes: blob.blobBytes,
+      weightsBytes,
+      arenaBytes: memory.arenaBytes,
+      stateBytes: memory.stateBytes,
+      kvCacheBytes: memory.cacheBytes,
+      activationBytes: memory.activationBytes,
+      stackBytes: compiled.audit.stack.bytes,
+    },
+    code: compiled.sizes,
+    toolchain: { version: input.toolchain.version, flags: compiled.flags },
+    golden: input.golden,
+    files: input.files,
+  };
+}

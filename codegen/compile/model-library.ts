@@ -1,0 +1,77 @@
+/** Compiles the sources of a bundle: the freestanding library, its audit, and the hosted runner. */
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Target } from '../../targets/target.js';
+import type { StageContext } from '../progress.js';
+import { type Audit, auditLibrary } from './audit.js';
+import type { DeclaredCalls } from './call-graph.js';
+import { type CompiledLibrary, compileLibrary, linkRunner } from './compile.js';
+import type { SectionSizes } from './section-sizes.js';
+import type { Toolchain } from './toolchain.js';
+
+/** The calls through pointers that the emitted C makes: hooks of the caller, and tasks handed to one of them. */
+const declaredCalls: DeclaredCalls = {
+  indirect: {
+    em_run_tasks: ['em_linear_task', 'em_attention_task', 'em_config.parallel'],
+    em_trace: ['em_config.trace'],
+    em_batch_logits: ['em_logits_fn'],
+  },
+  hooks: {
+    'em_config.parallel': { stackBytes: 0, calls: ['em_linear_task', 'em_attention_task'] },
+    'em_config.trace': { stackBytes: 0, calls: [] },
+    em_logits_fn: { stackBytes: 0, calls: [] },
+  },
+};
+
+export interface CompiledModel {
+  readonly sizes: SectionSizes;
+  readonly audit: Audit;
+  readonly binary: string;
+  readonly flags: readonly string[];
+  /** What the compiler said, empty if nothing. */
+  readonly warnings: string;
+}
+
+/** Compiles <bundle>/src and <bundle>/runner to <bundle>/bin/em-run. Objects go to a temporary folder that is removed. */
+export async function compileModel(
+  bundle: string,
+  target: Target,
+  toolchain: Toolchain,
+  { progress, signal }: StageContext,
+): Promise<CompiledModel> {
+  const objects = await mkdtemp(join(tmpdir(), 'embed-model-'));
+  try {
+    progress.begin('compile', 3, 'step');
+    const sources = async (folder: string) =>
+      (await readdir(join(bundle, folder)))
+        .filter((name) => name.endsWith('.c'))
+        .map((name) => join(bundle, folder, name));
+    const common = { target, toolchain, root: bundle, includeDirs: [join(bundle, 'src')], signal };
+    const library: CompiledLibrary = await compileLibrary({
+      ...common,
+      sources: await sources('src'),
+      outDir: join(objects, 'library'),
+    });
+    progress.advance(1);
+    const audit = await auditLibrary({ target, toolchain, library, declared: declaredCalls, signal });
+    progress.advance(1);
+    await mkdir(join(bundle, 'bin'), { recursive: true });
+    const runner = await linkRunner({
+      ...common,
+      sources: await sources('runner'),
+      outDir: join(objects, 'runner'),
+      library,
+      output: join(bundle, 'bin', 'em-run'),
+    });
+    progress.advance(1);
+    const { textBytes, rodataBytes } = library.sizes;
+    progress.end(
+      `${((textBytes + rodataBytes) / 1000).toFixed(1)} kB of code, stack ${audit.stack.bytes} bytes`,
+    );
+    const warnings = library.warnings + runner.warnings;
+    return { sizes: library.sizes, audit, binary: runner.binary, flags: library.flags, warnings };
+  } finally {
+    await rm(objects, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,15 @@
+import type { Diagnostic } from './catalog.js';
+
+/** EM90xx: embed-model itself. */
+export const programDiagnostics = {
+  EM9001: {
+    what: 'internal error',
+    fix: 'please report it with the command line, the version and what --verbose prints',
+    exit: 3,
+  },
+  EM9002: {
+    what: 'interrupted',
+    fix: 'run the command again: nothing half-written was left behind',
+    exit: 130,
+  },
+} as const satisfies Record<`EM90${string}`, Diagnostic>;

@@ -1,0 +1,143 @@
+/** The table of contents of embed-model: a checkpoint in, a proved bundle out, a line a stage. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { proveBundle } from '../deploy/prove-bundle.js';
+import type { Result } from '../deploy/result.js';
+import type { BuildOptions } from './build-options.js';
+import { treeHashes, writeTexts } from './bundle/bundle-files.js';
+import { composeManifest, parameterCount } from './bundle/compose-manifest.js';
+import type { Manifest } from './bundle/manifest.js';
+import { OutputFolder } from './bundle/output-folder.js';
+import { calibrate, sampleCalibrationText } from './calibrate/calibrate.js';
+import { ownCalibration, readCalibration } from './calibrate/calibration-text.js';
+import type { FloatWeights } from './calibrate/float-evaluator.js';
+import { checkpointWeights } from './calibrate/float-weights.js';
+import { createLinearAlgebra, type LinearAlgebra } from './calibrate/linear-algebra.js';
+import { type ModelSource, openModelSource } from './checkpoint/model-source.js';
+import { compileModel } from './compile/model-library.js';
+import { findToolchain } from './compile/toolchain.js';
+import { emitBundle } from './emit/emit-bundle.js';
+import { goldenPrompt } from './evaluate/golden-prompt.js';
+import { defaultGoldenRuns } from './evaluate/golden-run.js';
+import { buildGraph } from './graph/build.js';
+import { contextLength } from './graph/context-length.js';
+import type { Graph } from './graph/graph.js';
+import { lower } from './lower/lower.js';
+import type { StageContext } from './progress.js';
+import { quantizedHash } from './quantize/matrix.js';
+import { quantizeGraph } from './quantize/quantize.js';
+
+export interface BuildResult {
+  /** Path of the bundle. */
+  readonly bundle: string;
+  readonly manifest: Manifest;
+  readonly result: Result;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Builds a bundle: nothing of it is left behind unless everything succeeded. A bundle whose logits differ from the golden ones
+ * stays, and its result says so.
+ */
+export async function build(options: BuildOptions, context: StageContext): Promise<BuildResult> {
+  const source = openModelSource(options.model);
+  try {
+    const output = await OutputFolder.open(options.out ?? `${source.name}-${options.target.name}`);
+    try {
+      return await buildInto(output, source, options, context);
+    } finally {
+      await output.discard();
+    }
+  } finally {
+    source.checkpoint.close();
+  }
+}
+
+async function buildInto(
+  output: OutputFolder,
+  source: ModelSource,
+  options: BuildOptions,
+  context: StageContext,
+): Promise<BuildResult> {
+  const { target, plan } = options;
+  const { checkpoint, tokenizer, bosId } = source;
+  const { eosIds } = checkpoint.config;
+  const { RealFileSystemHost } = await import('@ts-morph/common');
+  const host = new RealFileSystemHost();
+
+  const toolchain = await findToolchain(
+    target,
+    options.toolchain === null ? {} : { prefer: options.toolchain },
+  );
+  const graph = buildGraph(checkpoint, contextLength(checkpoint.config, options.context, context.progress));
+  const weights = checkpointWeights(checkpoint, graph);
+  const calibration = await calibrateModel(graph, source, weights, options, context);
+  const matrices = await quantizeGraph(graph, checkpoint, plan, plan.name, context);
+  const model = lower({
+    graph,
+    matrices,
+    vector: (name) => weights.vector(name),
+    ranges: calibration.ranges,
+  });
+  const prompt = goldenPrompt(options.prompt, source, graph);
+  const golden = await defaultGoldenRuns(model, prompt, eosIds, parameterCount(graph), context);
+  const emitted = await emitBundle(
+    output.staging,
+    host,
+    {
+      modelName: source.name,
+      modelSha256: checkpoint.sha256(),
+      target,
+      plan,
+      model,
+      tokenizer,
+      bosId,
+      eosIds,
+    },
+    context,
+  );
+  const compiled = await compileModel(output.staging, target, toolchain, context);
+  const manifest = composeManifest({
+    ...{
+      checkpoint,
+      modelName: source.name,
+      modelSource: source.source,
+      target,
+      plan,
+      calibration,
+      model,
+      golden,
+    },
+    ...{ buildId: emitted.buildId, blob: emitted.blob, memory: emitted.memory, compiled, toolchain },
+    quantizedSha256: quantizedHash(matrices.values()),
+    hasTokenizer: tokenizer !== null,
+    files: treeHashes(output.staging),
+  });
+  writeTexts(host, output.staging, new Map([['manifest.json', `${JSON.stringify(manifest, null, 2)}\n`]]));
+  await output.commit();
+
+  const warnings =
+    tokenizer === null ? [`text cannot be used with this bundle: ${source.tokenizerMissing}`] : [];
+  const result = await proveBundle(output.path, manifest, options, warnings, context);
+  mkdirSync(join(output.path, 'report'), { recursive: true });
+  writeTexts(host, output.path, new Map([['report/result.json', `${JSON.stringify(result, null, 2)}\n`]]));
+  return { bundle: output.path, manifest, result, warnings: result.warnings };
+}
+
+/** Calibrates with the user's text, the model's own, or text sampled from the model, in that order. */
+async function calibrateModel(
+  graph: Graph,
+  source: ModelSource,
+  weights: FloatWeights,
+  options: BuildOptions,
+  context: StageContext,
+) {
+  const algebra: LinearAlgebra = createLinearAlgebra();
+  const own = () => ownCalibration(source.path, graph.vocabSize);
+  const text =
+    options.calibration === null
+      ? (own() ??
+        (await sampleCalibrationText(graph, weights, algebra, source.checkpoint.config.bosId, context)))
+      : readCalibration(options.calibration, source.tokenizer, graph.vocabSize);
+  return calibrate(graph, weights, algebra, text, context);
+}

@@ -1,0 +1,29 @@
+/** The quantize stage: every matrix of a graph in the format its plan gives it. */
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { Graph } from '../graph/graph.js';
+import { breathe, type StageContext } from '../progress.js';
+import type { QuantizedMatrix } from './matrix.js';
+import { type Plan, resolvePlan } from './plan.js';
+import { roundToNearest } from './round-to-nearest.js';
+
+/** Rounds all matrices to nearest. `where` names the plan in errors. */
+export async function quantizeGraph(
+  graph: Graph,
+  checkpoint: Checkpoint,
+  plan: Plan,
+  where: string,
+  { progress, signal }: StageContext,
+): Promise<ReadonlyMap<string, QuantizedMatrix>> {
+  const formats = resolvePlan(plan, graph.matrices, where);
+  const matrices = new Map<string, QuantizedMatrix>();
+  const parameters = graph.matrices.reduce((sum, m) => sum + m.rows * m.columns, 0);
+  progress.begin('quantize', parameters, 'weight');
+  for (const { name, tensor, rows, columns } of graph.matrices) {
+    await breathe(signal);
+    const read = (first: number, count: number) => checkpoint.readRows(tensor, first, count);
+    matrices.set(name, roundToNearest({ name, rows, columns, read }, formats.get(name)!, plan.groupSize));
+    progress.advance(rows * columns);
+  }
+  progress.end(`${graph.matrices.length} matrices, plan ${plan.name}`);
+  return matrices;
+}

@@ -1,0 +1,197 @@
+/** result.json: the one record of a build or run, from which every report is derived. A field not measured is null. */
+import type { Manifest } from '../codegen/bundle/manifest.js';
+import type { RunOutcome } from './run-outcome.js';
+
+export interface Result {
+  readonly schemaVersion: 1;
+  readonly tool: { readonly name: string; readonly version: string };
+  readonly model: {
+    readonly name: string;
+    readonly family: string;
+    readonly parameters: number;
+    readonly sha256: string;
+  };
+  readonly target: string;
+  readonly build: { readonly id: string; readonly quantizedSha256: string };
+  readonly board: {
+    readonly name: string | null;
+    readonly transport: 'host' | 'emulator' | 'ssh' | 'serial' | null;
+    readonly emulated: boolean;
+    readonly cpu: string | null;
+    readonly kernel: string | null;
+  };
+  readonly quantization: {
+    readonly name: string;
+    readonly bitsPerWeight: number;
+    /** Tensors by format. */
+    readonly formats: Readonly<Record<string, number>>;
+    readonly method: string;
+    /** null: nothing was certified. */
+    readonly accepted: boolean | null;
+  };
+  readonly files: {
+    readonly blobBytes: number;
+    readonly binaryBytes: number | null;
+    readonly textBytes: number | null;
+    readonly rodataBytes: number | null;
+    readonly dataBytes: number | null;
+    readonly bssBytes: number | null;
+  };
+  readonly memory: {
+    readonly weightsBytes: number;
+    readonly kvCacheBytes: number;
+    readonly activationBytes: number;
+    readonly arenaBytes: number;
+    readonly stackBytes: number | null;
+    readonly peakRssBytes: number | null;
+  };
+  readonly speed: Speed;
+  readonly output: {
+    readonly prompt: string | null;
+    readonly promptIds: readonly number[] | null;
+    readonly text: string | null;
+    readonly tokenIds: readonly number[] | null;
+    readonly logitsDigest: string | null;
+    readonly matchesGolden: boolean | null;
+  };
+  readonly warnings: readonly string[];
+}
+
+export interface Speed {
+  readonly threads: number | null;
+  readonly promptTokens: number | null;
+  readonly promptTokensPerSecond: number | null;
+  readonly generatedTokens: number | null;
+  readonly tokensPerSecond: {
+    readonly median: number | null;
+    readonly p5: number | null;
+    readonly p95: number | null;
+  };
+  readonly timeToFirstTokenMs: number | null;
+  readonly msPerToken: {
+    readonly p50: number | null;
+    readonly p90: number | null;
+    readonly p99: number | null;
+  };
+}
+
+/** What a run adds to what the manifest knows. */
+export interface RunFacts {
+  readonly outcome: RunOutcome;
+  readonly prompt: string | null;
+  readonly emulated: boolean;
+  readonly cpu: string | null;
+  readonly kernel: string | null;
+  readonly matchesGolden: boolean | null;
+  readonly binaryBytes: number;
+}
+
+/** Value at a share of ascending values, nearest rank; null of none. */
+function percentile(ascending: readonly number[], share: number): number | null {
+  if (ascending.length === 0) return null;
+  return ascending[Math.max(0, Math.ceil(share * ascending.length) - 1)]!;
+}
+
+const round = (value: number | null, digits = 3) => (value === null ? null : Number(value.toFixed(digits)));
+
+/** Speed from the per-token times of a run. The first token comes from the prompt: its time counts there. */
+export function speedOf(outcome: RunOutcome): Speed {
+  const { timing, tokens } = outcome;
+  const ascending = tokens
+    .slice(1)
+    .map((t) => t.ns / 1e6)
+    .sort((a, b) => a - b);
+  const perSecond = (share: number) => {
+    const ms = percentile(ascending, 1 - share + 1e-9);
+    return ms === null || ms === 0 ? null : 1000 / ms;
+  };
+  const promptMs = timing === null ? null : timing.promptNs / 1e6;
+  return {
+    threads: timing?.threads ?? null,
+    promptTokens: timing?.promptTokens ?? null,
+    promptTokensPerSecond:
+      promptMs === null || promptMs === 0 ? null : round((timing!.promptTokens * 1000) / promptMs),
+    generatedTokens: tokens.length,
+    tokensPerSecond: {
+      median: round(perSecond(0.5)),
+      p5: round(perSecond(0.05)),
+      p95: round(perSecond(0.95)),
+    },
+    timeToFirstTokenMs:
+      promptMs === null || tokens.length === 0 ? null : round(promptMs + tokens[0]!.ns / 1e6),
+    msPerToken: {
+      p50: round(percentile(ascending, 0.5)),
+      p90: round(percentile(ascending, 0.9)),
+      p99: round(percentile(ascending, 0.99)),
+    },
+  };
+}
+
+const noSpeed: Speed = {
+  threads: null,
+  promptTokens: null,
+  promptTokensPerSecond: null,
+  generatedTokens: null,
+  tokensPerSecond: { median: null, p5: null, p95: null },
+  timeToFirstTokenMs: null,
+  msPerToken: { p50: null, p90: null, p99: null },
+};
+
+/** The record of a bundle that was run, or, with `facts` null, only built. */
+export function composeResult(
+  manifest: Manifest,
+  facts: RunFacts | null,
+  warnings: readonly string[],
+): Result {
+  const { model, memory, code } = manifest;
+  const formats: Record<string, number> = {};
+  for (const { format } of manifest.tensors) formats[format] = (formats[format] ?? 0) + 1;
+  const outcome = facts?.outcome ?? null;
+  return {
+    schemaVersion: 1,
+    tool: manifest.tool,
+    model: { name: model.name, family: model.family, parameters: model.parameters, sha256: model.sha256 },
+    target: manifest.target,
+    build: manifest.build,
+    board: {
+      name: facts === null ? null : facts.emulated ? (manifest.targetSpec.emulator?.program ?? null) : 'host',
+      transport: facts === null ? null : facts.emulated ? 'emulator' : 'host',
+      emulated: facts?.emulated ?? false,
+      cpu: facts?.cpu ?? null,
+      kernel: facts?.kernel ?? null,
+    },
+    quantization: {
+      name: manifest.plan.name,
+      bitsPerWeight: manifest.quantization.bitsPerWeight,
+      formats,
+      method: manifest.quantization.method,
+      accepted: null,
+    },
+    files: {
+      blobBytes: memory.blobBytes,
+      binaryBytes: facts?.binaryBytes ?? null,
+      textBytes: code?.textBytes ?? null,
+      rodataBytes: code?.rodataBytes ?? null,
+      dataBytes: code?.dataBytes ?? null,
+      bssBytes: code?.bssBytes ?? null,
+    },
+    memory: {
+      weightsBytes: memory.weightsBytes,
+      kvCacheBytes: memory.kvCacheBytes,
+      activationBytes: memory.activationBytes,
+      arenaBytes: memory.arenaBytes,
+      stackBytes: memory.stackBytes,
+      peakRssBytes: outcome?.memory?.peakRss ?? null,
+    },
+    speed: outcome === null ? noSpeed : speedOf(outcome),
+    output: {
+      prompt: facts?.prompt ?? null,
+      promptIds: outcome?.promptIds ?? null,
+      text: outcome?.text ?? null,
+      tokenIds: outcome === null ? null : outcome.tokens.map((t) => t.id),
+      logitsDigest: outcome?.digest?.value ?? null,
+      matchesGolden: facts?.matchesGolden ?? null,
+    },
+    warnings,
+  };
+}
