@@ -6,6 +6,7 @@
 import { quantizeVector } from '../arithmetic/activation.js';
 import { bitLength, bitLengthBig, maxMagnitude, roundShift, saturate, scale } from '../arithmetic/fixed.js';
 import { exp2Negative } from '../arithmetic/functions.js';
+import { exponential } from '../evaluate/exponential.js';
 import { bufferOf } from '../graph/graph.js';
 import { ACTIVATION_MAX } from '../quantize/format.js';
 import type { FloatState, IntegerState, OpDefinition } from './op.js';
@@ -138,11 +139,12 @@ function softmaxBase2(row: Float32Array, first: number, last: number): void {
   let max = Number.NEGATIVE_INFINITY;
   for (let j = first; j <= last; j++) max = Math.max(max, row[j]!);
   let sum = 0;
-  for (let j = 0; j < row.length; j++) {
-    const e = j < first || j > last ? 0 : 2 ** (127 * (row[j]! - max));
+  for (let j = first; j <= last; j++) {
+    const e = exponential(127 * Math.LN2 * (row[j]! - max));
     row[j] = e;
     sum += e;
   }
+  row.fill(0, 0, first).fill(0, last + 1);
   for (let j = first; j <= last; j++) row[j] = row[j]! / sum;
 }
 

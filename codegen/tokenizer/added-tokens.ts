@@ -1,6 +1,6 @@
 import { EmbedError } from '../diagnostics/error.js';
 import { requireId } from './bpe-vocabulary.js';
-import type { JsonSection } from './json-section.js';
+import { type JsonSection, quoted } from './json-section.js';
 import type { AddedToken } from './tokenizer.js';
 import { utf8 } from './utf8.js';
 
@@ -12,8 +12,8 @@ export interface AddedTokens {
 }
 
 /**
- * The added_tokens of a tokenizer.json. Throws EM1105 for ids beyond the embedding, EM1106 for tokens that contradict the
- * vocabulary or each other, EM1111 for settings that are not supported.
+ * The added_tokens of a tokenizer.json. Throws EM1105 for ids beyond the embedding, EM1106 for tokens that
+ * contradict the vocabulary or each other, EM1111 for settings that are not supported.
  */
 export function readAddedTokens(
   root: JsonSection,
@@ -33,7 +33,7 @@ export function readAddedTokens(
     if (other !== content || (idOf.get(content) ?? id) !== id || contents.has(content)) {
       throw new EmbedError('EM1106', {
         where: `${section.file}, ${section.place}`,
-        why: `added token ${JSON.stringify(content)} with id ${id} contradicts another token of that name or id`,
+        why: `added token ${quoted(content)} with id ${id}: another token has that name or that id`,
       });
     }
     contents.add(content);
@@ -55,7 +55,7 @@ function readAddedToken(
   const refuse = (why: string) =>
     new EmbedError('EM1111', {
       where: `${section.file}, ${section.place}`,
-      why: `${JSON.stringify(content)}: ${why}`,
+      why: `${quoted(content)}: ${why}`,
     });
   if (section.flag('single_word', false)) throw refuse('single_word');
   if (normalized && normalizer.replacesSpaces) {

@@ -1,10 +1,10 @@
 import { EmbedError } from '../diagnostics/error.js';
-import { type JsonSection, stepsOf } from './json-section.js';
+import { type JsonSection, quoted, stepsOf } from './json-section.js';
 
 /**
- * The token that is put before every text, or null. add_bos_token of tokenizer_config.json decides where it is set, else
- * the template of tokenizer.json. `idOf` gives the id of a token. Throws EM1110 for anything else that the configuration
- * puts around a text.
+ * The token that is put before every text, or null. add_bos_token of tokenizer_config.json decides where it
+ * is set, else the template of tokenizer.json. `idOf` gives the id of a token. Throws EM1110 for anything
+ * else that the configuration puts around a text.
  */
 export function readBeginToken(
   root: JsonSection,
@@ -29,7 +29,7 @@ export function readBeginToken(
   if (id === undefined) {
     throw new EmbedError('EM1110', {
       where: config.file,
-      why: `add_bos_token is set, and bos_token ${JSON.stringify(bos) ?? ''} is no token of the vocabulary`,
+      why: `add_bos_token is set, and bos_token ${quoted(bos)} is no token of the vocabulary`,
     });
   }
   return id;
@@ -51,7 +51,7 @@ function readTemplate(root: JsonSection, idOf: (token: string) => number | undef
     const token = parts[0].section('SpecialToken')?.requiredText('id') ?? '';
     const id = step.section('special_tokens')?.section(token)?.list('ids') ?? [idOf(token)];
     if (id.length !== 1 || typeof id[0] !== 'number' || id[0] !== idOf(token)) {
-      throw refuse(`token ${JSON.stringify(token)} of the template is no token of the vocabulary`);
+      throw refuse(`token ${quoted(token)} of the template is no token of the vocabulary`);
     }
     found = id[0];
   }

@@ -1,6 +1,6 @@
 import type { DiagnosticCode } from '../diagnostics/catalog.js';
 import { EmbedError } from '../diagnostics/error.js';
-import type { JsonSection } from './json-section.js';
+import { type JsonSection, quoted } from './json-section.js';
 import type { Merge } from './merge-table.js';
 
 /** The heap of the merge loop keeps ranks in 24 bits. */
@@ -17,8 +17,8 @@ export interface BpeVocabulary {
 }
 
 /**
- * Reads a BPE model. Throws EM1103 for other models and for settings that change how BPE works, EM1105 for ids beyond
- * the embedding, EM1106 for ids that two tokens share, EM1107 for merges of unknown tokens.
+ * Reads a BPE model. Throws EM1103 for other models and for settings that change how BPE works, EM1105 for
+ * ids beyond the embedding, EM1106 for ids that two tokens share, EM1107 for merges of unknown tokens.
  */
 export function readBpeVocabulary(root: JsonSection, vocabSize: number): BpeVocabulary {
   const model = root.section('model');
@@ -28,7 +28,7 @@ export function readBpeVocabulary(root: JsonSection, vocabSize: number): BpeVoca
   const unknown = model.text('unk_token');
   const unknownId = unknown === null ? null : (idOf.get(unknown) ?? null);
   if (unknown !== null && unknownId === null) {
-    const why = `unk_token ${JSON.stringify(unknown)} is not in the vocabulary`;
+    const why = `unk_token ${quoted(unknown)} is not in the vocabulary`;
     throw new EmbedError('EM1106', { where: model.file, why });
   }
   return {
@@ -47,10 +47,10 @@ function requirePlainBpe(model: JsonSection): void {
   const type = model.text('type') ?? (Array.isArray(model.fields.merges) ? 'BPE' : 'of no named type');
   if (type !== 'BPE') throw refuse(`the model is ${type}; supported: BPE`);
   const dropout = model.fields.dropout ?? 0;
-  if (dropout !== 0) throw refuse(`dropout ${JSON.stringify(dropout)}: merges would be left out at random`);
+  if (dropout !== 0) throw refuse(`dropout ${quoted(dropout)}: merges would be left out at random`);
   for (const key of ['continuing_subword_prefix', 'end_of_word_suffix']) {
     const value = model.text(key);
-    if (value !== null) throw refuse(`${key} ${JSON.stringify(value)}`);
+    if (value !== null) throw refuse(`${key} ${quoted(value)}`);
   }
 }
 
@@ -63,7 +63,7 @@ function readVocabulary(model: JsonSection, vocabSize: number): ReadonlyMap<stri
     requireId(vocabulary, token, id, vocabSize);
     const other = tokenOf.get(id);
     if (other !== undefined) {
-      const why = `${JSON.stringify(other)} and ${JSON.stringify(token)} both have id ${id}`;
+      const why = `${quoted(other)} and ${quoted(token)} both have id ${id}`;
       throw new EmbedError('EM1106', { where: vocabulary.file, why });
     }
     tokenOf.set(id, token);
@@ -83,10 +83,9 @@ export function requireId(
   if (valid && Number(id) < vocabSize) return;
   const code: DiagnosticCode = valid ? 'EM1105' : 'EM1102';
   const expected = valid ? `the embedding has ${vocabSize} rows` : 'expected: a number from 0';
-  const shown = (text: unknown) => (JSON.stringify(text) ?? 'absent').slice(0, 80);
   throw new EmbedError(code, {
     where: section.file,
-    why: `token ${shown(token)} has id ${shown(id)}; ${expected}`,
+    why: `token ${quoted(token)} has id ${quoted(id)}; ${expected}`,
   });
 }
 
@@ -98,7 +97,7 @@ function readMerges(model: JsonSection, idOf: ReadonlyMap<string, number>): Merg
     const ids = [left, right, left + right].map((token) => {
       const id = idOf.get(token);
       if (id !== undefined) return id;
-      const why = `merge ${rank} (${JSON.stringify(entry)}) names ${JSON.stringify(token)}, which is not in the vocabulary`;
+      const why = `merge ${rank} (${quoted(entry)}) names ${quoted(token)}, which is not in the vocabulary`;
       throw new EmbedError('EM1107', { where: model.file, why });
     });
     return { left: ids[0], right: ids[1], rank, merged: ids[2] };
@@ -114,6 +113,6 @@ function splitMerge(model: JsonSection, entry: unknown, rank: number): readonly 
   }
   throw new EmbedError('EM1102', {
     where: model.file,
-    why: `merge ${rank} is ${(JSON.stringify(entry) ?? '').slice(0, 80)}; expected: "left right" or ["left", "right"]`,
+    why: `merge ${rank} is ${quoted(entry)}; expected: "left right" or ["left", "right"]`,
   });
 }

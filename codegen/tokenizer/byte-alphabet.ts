@@ -1,6 +1,6 @@
 /**
- * GPT-2's way of writing bytes as characters: printable bytes of Latin-1 stand for themselves, the other 68 for
- * U+0100 and up, in their order.
+ * GPT-2's way of writing bytes as characters: printable bytes of Latin-1 stand for themselves, the other 68
+ * for U+0100 and up, in their order.
  */
 const characters = Array.from({ length: 256 }, (_, byte) => byte);
 let nextSubstitute = 0x100;

@@ -1,12 +1,15 @@
 import { letterRanges, numberRanges } from './unicode-data.js';
 import { parseRanges } from './unicode-ranges.js';
 
-/** What pre-tokenizer patterns tell apart: \p{L}, \p{N}, \s and the rest. The numbers stand in the table, except space. */
+/**
+ * What pre-tokenizer patterns tell apart: \p{L}, \p{N}, \s and the rest. The numbers stand in the table,
+ * except space.
+ */
 export const characterClass = { other: 0, letter: 1, number: 2, space: 3 } as const;
 
 /**
- * Letters and numbers as a two-level table: page = index[code >> 8], class = two bits of pages[page * 64 ..], the
- * lowest bits first. Code points beyond the index are other.
+ * Letters and numbers as a two-level table: page = index[code >> 8], class = two bits of pages[page * 64 ..],
+ * the lowest bits first. Code points beyond the index are other.
  */
 export interface CharacterClassTable {
   readonly index: Uint8Array;
@@ -28,8 +31,8 @@ export function classOf(code: number): number {
 }
 
 /**
- * The Unicode property White_Space, which is \s of the Oniguruma and Rust expressions that define tokenizers. JavaScript's
- * own \s differs: it has U+FEFF and lacks U+0085.
+ * The Unicode property White_Space, which is \s of the Oniguruma and Rust expressions that define tokenizers.
+ * JavaScript's own \s differs: it has U+FEFF and lacks U+0085.
  */
 export function isWhiteSpace(code: number): boolean {
   if (code < 0x80) return code === 0x20 || (code >= 0x09 && code <= 0x0d);

@@ -1,9 +1,9 @@
 import type { TokenizerModel } from './tokenizer.js';
 
 /**
- * Turns token ids into text one by one, as em_detokenize does: bytes that wait for the rest of their character come with
- * a later token, bytes that can never become a character come out as U+FFFD (one for each maximal part of a sequence, as
- * in the Encoding standard), special tokens add nothing.
+ * Turns token ids into text one by one, as em_detokenize does: bytes that wait for the rest of their
+ * character come with a later token, bytes that can never become a character come out as U+FFFD (one for each
+ * maximal part of a sequence, as in the Encoding standard), special tokens add nothing.
  */
 export class TextDecoding {
   private readonly model: TokenizerModel;

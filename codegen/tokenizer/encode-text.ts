@@ -14,8 +14,8 @@ export interface EncodeOptions {
 }
 
 /**
- * Token ids of a text, as em_tokenize gives them. Bytes that are no UTF-8 are encoded as bytes. Throws EM1112 for text
- * that the vocabulary has no ids for.
+ * Token ids of a text, as em_tokenize gives them. Bytes that are no UTF-8 are encoded as bytes. Throws EM1112
+ * for text that the vocabulary has no ids for.
  */
 export function encodeText(
   model: TokenizerModel,
@@ -44,7 +44,10 @@ class Encoder {
     this.normalized = new AddedTokenSearch(added.filter((token) => token.normalized));
   }
 
-  /** Added tokens first, then normalization of what lies between them, then the added tokens that are normalized too. */
+  /**
+   * Added tokens first, then normalization of what lies between them, then the added tokens that are
+   * normalized too.
+   */
   encode(text: Uint8Array): void {
     this.split(this.raw, text, (start, end) => {
       const between = text.subarray(start, end);

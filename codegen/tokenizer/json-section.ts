@@ -1,7 +1,16 @@
 import { isJsonObject, type JsonObject } from '../checkpoint/json-object.js';
 import { EmbedError } from '../diagnostics/error.js';
 
-/** An object within a tokenizer file, with its place in it: every access says what was expected where. Throws EM1102. */
+/** A value as it stands in the file, cut to a readable length, for messages. */
+export function quoted(value: unknown, most = 80): string {
+  const text = JSON.stringify(value) ?? 'absent';
+  return text.length > most ? `${text.slice(0, most)}...` : text;
+}
+
+/**
+ * An object within a tokenizer file, with its place in it: every access says what was expected where. Throws
+ * EM1102.
+ */
 export class JsonSection {
   /** The file. */
   readonly file: string;
@@ -63,12 +72,8 @@ export class JsonSection {
   }
 
   malformed(key: string, expected: string): EmbedError {
-    const value = JSON.stringify(this.fields[key]) ?? 'absent';
-    const shown = value.length > 80 ? `${value.slice(0, 80)}...` : value;
-    return new EmbedError('EM1102', {
-      where: this.file,
-      why: `${this.placeOf(key)} is ${shown}; expected: ${expected}`,
-    });
+    const why = `${this.placeOf(key)} is ${quoted(this.fields[key])}; expected: ${expected}`;
+    return new EmbedError('EM1102', { where: this.file, why });
   }
 
   private asSection(value: unknown, place: string): JsonSection {
@@ -78,8 +83,8 @@ export class JsonSection {
 }
 
 /**
- * The steps of a component of tokenizer.json in their order: itself, or what it is a Sequence of under `listKey`.
- * An absent component has none.
+ * The steps of a component of tokenizer.json in their order: itself, or what it is a Sequence of under
+ * `listKey`. An absent component has none.
  */
 export function stepsOf(root: JsonSection, key: string, listKey: string): JsonSection[] {
   const steps: JsonSection[] = [];

@@ -19,14 +19,16 @@ interface ScoredToken {
 }
 
 /**
- * Reads a tokenizer.bin: int32 length of the longest token, then for each token float32 score, int32 length, bytes;
- * little-endian. The file does not say how many tokens it has, so vocabSize must be right.
+ * Reads a tokenizer.bin: int32 length of the longest token, then for each token float32 score, int32 length,
+ * bytes; little-endian. The file does not say how many tokens it has, so vocabSize must be right.
  *
- * The meaning is that of encode() and decode() in run.c: a space before every text that is not empty, bytes for unknown
- * characters, then always the pair whose token has the highest score, the leftmost among equals. Any two neighbours whose
- * texts together are a token can merge; these pairs are listed here once, so that the run-time needs no string lookup.
+ * The meaning is that of encode() and decode() in run.c: a space before every text that is not empty, bytes
+ * for unknown characters, then always the pair whose token has the highest score, the leftmost among equals.
+ * Any two neighbours whose texts together are a token can merge; these pairs are listed here once, so that
+ * the run-time needs no string lookup.
  *
- * Throws EM1102 for a damaged file, EM1105 when it has another number of tokens, EM1106 for a token that stands twice.
+ * Throws EM1102 for a damaged file, EM1105 when it has another number of tokens, EM1106 for a token that
+ * stands twice.
  */
 export function openLlama2cTokenizer(path: string, vocabSize: number): TokenizerModel {
   const tokens = readTokens(path, vocabSize);
@@ -121,7 +123,10 @@ function characterTokens(tokens: readonly ScoredToken[]): Map<number, number> {
   return ids;
 }
 
-/** Every way to make a token of two others. Tokens of one score have one rank: the leftmost pair goes first then. */
+/**
+ * Every way to make a token of two others. Tokens of one score have one rank: the leftmost pair goes first
+ * then.
+ */
 function mergesByScore(tokens: readonly ScoredToken[], idOf: ReadonlyMap<string, number>): Merge[] {
   const scores = [...new Set(tokens.map(({ score }) => score))].sort((a, b) => b - a);
   const rankOf = new Map(scores.map((score, rank) => [score, rank]));

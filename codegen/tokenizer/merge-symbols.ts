@@ -4,11 +4,12 @@ import { findMerge, type MergeTable, noMerge } from './merge-table.js';
 const positionRange = 2 ** 29;
 
 /**
- * Byte pair encoding of one piece: merges pairs of neighbours, the lowest rank first and the leftmost among equals, until
- * none is left. symbols[0, count) are token ids and are overwritten by the result; returns how many are left.
+ * Byte pair encoding of one piece: merges pairs of neighbours, the lowest rank first and the leftmost among
+ * equals, until none is left. symbols[0, count) are token ids and are overwritten by the result; returns how
+ * many are left.
  *
- * O(n log n): a heap holds every pair that can merge, keyed by rank and position. An entry whose pair has changed in the
- * meantime is recognised by its rank when it comes up.
+ * O(n log n): a heap holds every pair that can merge, keyed by rank and position. An entry whose pair has
+ * changed in the meantime is recognised by its rank when it comes up.
  */
 export function mergeSymbols(table: MergeTable, symbols: Int32Array, count: number): number {
   if (count < 2) return count;

@@ -1,6 +1,6 @@
 /**
- * The merges of byte pair encoding, by left token: those of token l stand at [rows[l], rows[l + 1]), ascending by right
- * token. The pair of lowest rank is merged first.
+ * The merges of byte pair encoding, by left token: those of token l stand at [rows[l], rows[l + 1]),
+ * ascending by right token. The pair of lowest rank is merged first.
  */
 export interface MergeTable {
   /** vocabSize + 1 entries. */

@@ -6,7 +6,10 @@ import { codePointAt, putCodePoint } from './utf8.js';
 export interface NormalizationTables {
   /** Code point x 256 + combining class, ascending. */
   readonly combining: Uint32Array;
-  /** Pairs: code point, first index in `parts` x 8 + how many; ascending by code point. Full decompositions, no Hangul. */
+  /**
+   * Pairs: code point, first index in `parts` x 8 + how many; ascending by code point. Full decompositions,
+   * no Hangul.
+   */
   readonly decompositions: Uint32Array;
   readonly parts: Uint32Array;
   /** Triples first, second, composite; ascending by first, then second. */

@@ -1,7 +1,10 @@
-/** What the components of tokenizer.json around the model mean here. Each is recognised by name or refused by name. */
+/**
+ * What the components of tokenizer.json around the model mean here. Each is recognised by name or refused by
+ * name.
+ */
 import type { DiagnosticCode } from '../diagnostics/catalog.js';
 import { EmbedError } from '../diagnostics/error.js';
-import { type JsonSection, stepsOf } from './json-section.js';
+import { type JsonSection, quoted, stepsOf } from './json-section.js';
 import { type PreTokenizer, patternOf } from './pre-tokenizer.js';
 import type { TokenizerModel } from './tokenizer.js';
 
@@ -29,7 +32,12 @@ export function readNormalizer(root: JsonSection): NormalizerSettings {
     if (type === 'NFC') nfc = true;
     else if (type === 'Prepend' && step.text('prepend') === spaceCharacter && !prepends) prepends = true;
     else if (type === 'Replace' && isReplacement(step, ' ', spaceCharacter)) replacesSpaces = true;
-    else throw refuse('EM1108', step, `${describe(step)}; supported: NFC, Prepend and Replace for U+2581`);
+    else
+      throw refuse(
+        'EM1108',
+        step,
+        `${quoted(step.fields, 120)}; supported: NFC, Prepend and Replace for U+2581`,
+      );
   }
   if (prepends && !replacesSpaces) {
     throw refuse('EM1108', steps[0], 'Prepend of U+2581 without Replace of spaces by it');
@@ -48,8 +56,8 @@ export interface PreTokenizerSettings {
 const onePiece: PreTokenizer = { pattern: 'none', digitsPerPiece: 0, digits: 'none' };
 
 /**
- * Supported: none; Metaspace that does not split; ByteLevel, before it Digits and Split by a known expression.
- * Throws EM1104.
+ * Supported: none; Metaspace that does not split; ByteLevel, before it Digits and Split by a known
+ * expression. Throws EM1104.
  */
 export function readPreTokenizer(root: JsonSection): PreTokenizerSettings {
   const steps = stepsOf(root, 'pre_tokenizer', 'pretokenizers');
@@ -59,7 +67,7 @@ export function readPreTokenizer(root: JsonSection): PreTokenizerSettings {
   }
   if (last.text('type') === 'Metaspace' && steps.length === 1) return readMetaspace(last);
   if (last.text('type') === 'ByteLevel') return readByteLevel(steps.slice(0, -1), last);
-  throw refuse('EM1104', last, `${describe(last)}; supported: ByteLevel, Split, Digits, Metaspace`);
+  throw refuse('EM1104', last, `${quoted(last.fields, 120)}; supported: ByteLevel, Split, Digits, Metaspace`);
 }
 
 function readMetaspace(step: JsonSection): PreTokenizerSettings {
@@ -88,7 +96,11 @@ function readByteLevel(before: readonly JsonSection[], step: JsonSection): PreTo
     } else if (type === 'Split' && settings.pattern === 'none') {
       settings = { ...settings, ...readSplit(earlier) };
     } else {
-      throw refuse('EM1104', earlier, `${describe(earlier)} at this place; supported: Digits, then Split`);
+      throw refuse(
+        'EM1104',
+        earlier,
+        `${quoted(earlier.fields, 120)} at this place; supported: Digits, then Split`,
+      );
     }
   }
   if (prefixed && before.length > 0) {
@@ -106,10 +118,11 @@ function readSplit(step: JsonSection): Pick<PreTokenizer, 'pattern' | 'digitsPer
   const expression = step.section('pattern')?.text('Regex') ?? null;
   const known = expression === null ? null : patternOf(expression);
   if (known === null) {
-    const shown = expression ?? JSON.stringify(step.fields.pattern);
+    const shown = expression?.slice(0, 400) ?? quoted(step.fields.pattern);
     throw refuse('EM1104', step, `Split by ${shown}; known: the expressions of GPT-2, Llama 3 and Qwen 2`);
   }
-  // The expressions match every character, so keeping the matches and cutting out the matches come to the same.
+  // The expressions match every character, so keeping the matches and cutting out the matches come to the
+  // same.
   const behavior = step.text('behavior');
   const kept = step.flag('invert', false) ? 'Removed' : 'Isolated';
   if (behavior !== kept) throw refuse('EM1104', step, `Split with behavior ${behavior}; supported: ${kept}`);
@@ -124,7 +137,10 @@ export interface DecoderSettings {
   readonly stripsFirstSpace: boolean;
 }
 
-/** Supported: ByteLevel; Replace of U+2581, ByteFallback, Fuse, Strip of one leading space, in this order. Throws EM1109. */
+/**
+ * Supported: ByteLevel; Replace of U+2581, ByteFallback, Fuse, Strip of one leading space, in this order.
+ * Throws EM1109.
+ */
 export function readDecoder(root: JsonSection): DecoderSettings {
   const steps = stepsOf(root, 'decoder', 'decoders');
   const types = steps.map((step) => step.text('type'));
@@ -137,7 +153,8 @@ export function readDecoder(root: JsonSection): DecoderSettings {
   if (!/^Replace(,ByteFallback)?(,Fuse(,Strip)?)?$/.test(types.join())) {
     throw refuse('EM1109', steps[0], `steps ${types.join(', ')}; supported: ${supported}`);
   }
-  if (!isReplacement(steps[0], spaceCharacter, ' ')) throw refuse('EM1109', steps[0], describe(steps[0]));
+  if (!isReplacement(steps[0], spaceCharacter, ' '))
+    throw refuse('EM1109', steps[0], quoted(steps[0].fields, 120));
   const strip = steps.find((step) => step.text('type') === 'Strip');
   if (strip && (strip.fields.content !== ' ' || strip.count('start') > 1 || strip.count('stop') !== 0)) {
     throw refuse('EM1109', strip, 'Strip of anything but one leading space');
@@ -152,10 +169,4 @@ export function readDecoder(root: JsonSection): DecoderSettings {
 
 function isReplacement(step: JsonSection, from: string, to: string): boolean {
   return step.section('pattern')?.fields.String === from && step.fields.content === to;
-}
-
-/** The step as it stands in the file, cut to a readable length. */
-function describe(step: JsonSection): string {
-  const shown = JSON.stringify(step.fields);
-  return shown.length > 120 ? `${shown.slice(0, 120)}...` : shown;
 }

@@ -24,8 +24,8 @@ import { utf8 } from './utf8.js';
 const mostBytes = 2 ** 28;
 
 /**
- * Reads a tokenizer.json. vocabSize: rows of the embedding. Throws EM1102 (damaged file) and EM1103 to EM1111 (what is
- * in it cannot be used), which name the component.
+ * Reads a tokenizer.json. vocabSize: rows of the embedding. Throws EM1102 (damaged file) and EM1103 to EM1111
+ * (what is in it cannot be used), which name the component.
  */
 export function openTokenizerJson(path: string, vocabSize: number): TokenizerModel {
   const root = readSection(path);
@@ -81,7 +81,10 @@ function readSection(path: string): JsonSection {
   }
 }
 
-/** Encoding and decoding must agree on how tokens are written: in the byte alphabet, or with U+2581 for spaces. */
+/**
+ * Encoding and decoding must agree on how tokens are written: in the byte alphabet, or with U+2581 for
+ * spaces.
+ */
 function requireSameSpelling(
   path: string,
   byteLevel: boolean,
@@ -111,7 +114,9 @@ function requireSameSpelling(
 
 const byteName = /^<0x([0-9A-Fa-f]{2})>$/;
 
-/** What each id decodes to. Added tokens decode to their content, whatever alphabet the others are written in. */
+/**
+ * What each id decodes to. Added tokens decode to their content, whatever alphabet the others are written in.
+ */
 function decodedTexts(
   vocabSize: number,
   vocabulary: BpeVocabulary,

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { EmbedError } from '../diagnostics/error.js';
 import { openLlama2cTokenizer } from './llama2c-tokenizer.js';
 import type { MergeTable } from './merge-table.js';
 import type { PreTokenizer } from './pre-tokenizer.js';
@@ -20,8 +21,8 @@ export interface AddedToken {
 }
 
 /**
- * A tokenizer by byte pair encoding, whatever file it came from: plain data, from which encodeText, TextDecoding and the
- * C (by way of compileTokenizer) give the same ids and the same text.
+ * A tokenizer by byte pair encoding, whatever file it came from: plain data, from which encodeText,
+ * TextDecoding and the C (by way of compileTokenizer) give the same ids and the same text.
  */
 export interface TokenizerModel {
   /** The file it was read from. */
@@ -35,11 +36,13 @@ export interface TokenizerModel {
   readonly normalizeNfc: boolean;
   readonly preTokenizer: PreTokenizer;
   /**
-   * A space put before a text, and before what follows an added token: always, unless one stands there already, or that
-   * only at the very beginning.
+   * A space put before a text, and before what follows an added token: always, unless one stands there
+   * already, or that only at the very beginning.
    */
   readonly prefixSpace: 'never' | 'always' | 'unless-there' | 'first-unless-there';
-  /** What merging starts from: bytes (byteIds), or characters (characterIds, then byteIds for those it lacks). */
+  /**
+   * What merging starts from: bytes (byteIds), or characters (characterIds, then byteIds for those it lacks).
+   */
   readonly symbols: 'bytes' | 'characters';
   /** 256 ids; -1 where the vocabulary has no token for the byte. */
   readonly byteIds: Int32Array;
@@ -50,7 +53,9 @@ export interface TokenizerModel {
   /** Whether unknown characters in a row share one token. */
   readonly fuseUnknown: boolean;
   readonly merges: MergeTable;
-  /** Ids ascending by their text: pieces that are such a text are not merged (ignore_merges). Empty otherwise. */
+  /**
+   * Ids ascending by their text: pieces that are such a text are not merged (ignore_merges). Empty otherwise.
+   */
   readonly words: Uint32Array;
   /** Longest content first: the order in which they are tried. */
   readonly added: readonly AddedToken[];
@@ -66,13 +71,18 @@ export type TokenizerLookup =
   | { readonly tokenizer: null; readonly reason: string };
 
 /**
- * The tokenizer beside the weights. For a Hugging Face directory: tokenizer.json, with tokenizer_config.json for the
- * beginning-of-text token. For a llama2.c .bin file: tokNNN.bin with NNN the size of the vocabulary, or tokenizer.bin.
+ * The tokenizer beside the weights. For a Hugging Face directory: tokenizer.json, with tokenizer_config.json
+ * for the beginning-of-text token. For a llama2.c .bin file: tokNNN.bin with NNN the size of the vocabulary,
+ * or tokenizer.bin.
  *
- * vocabSize: rows of the model's embedding. A checkpoint without a tokenizer is no error here: such a model can be run by
- * ids. Throws EM1102 to EM1111 for a tokenizer that is there and cannot be used.
+ * vocabSize: rows of the model's embedding. A checkpoint without a tokenizer is no error here: such a model
+ * can be run by ids. Throws EM1001 for files that cannot be read, EM1102 to EM1111 for a tokenizer that
+ * cannot be used.
  */
 export function openTokenizer(checkpointPath: string, vocabSize: number): TokenizerLookup {
+  if (!existsSync(checkpointPath)) {
+    throw new EmbedError('EM1001', { where: checkpointPath, why: 'no such file or directory' });
+  }
   if (statSync(checkpointPath).isDirectory()) {
     const path = join(checkpointPath, 'tokenizer.json');
     if (existsSync(path)) return { tokenizer: openTokenizerJson(path, vocabSize) };
@@ -88,8 +98,8 @@ export function openTokenizer(checkpointPath: string, vocabSize: number): Tokeni
 }
 
 /**
- * Bytes of text that one step of decoding can write at most: every byte of a token may come out as U+FFFD, and so may
- * what was pending before it.
+ * Bytes of text that one step of decoding can write at most: every byte of a token may come out as U+FFFD,
+ * and so may what was pending before it.
  */
 export function longestDecodedText(model: TokenizerModel): number {
   const longest = model.text.reduce((most, bytes) => Math.max(most, bytes.length), 0);

@@ -1,9 +1,12 @@
-/** Code points of damaged UTF-8 start here: byte b that belongs to no sequence is given as damagedByte + b. */
+/**
+ * Code points of damaged UTF-8 start here: byte b that belongs to no sequence is given as damagedByte + b.
+ */
 export const damagedByte = 0x110000;
 
 /**
- * The code point at bytes[at] and its length, as code point x 8 + length in bytes. A byte that starts no whole, shortest
- * form UTF-8 sequence within [at, end) counts as a code point of its own, damagedByte + byte, of length 1.
+ * The code point at bytes[at] and its length, as code point x 8 + length in bytes. A byte that starts no
+ * whole, shortest form UTF-8 sequence within [at, end) counts as a code point of its own, damagedByte + byte,
+ * of length 1.
  */
 export function codePointAt(bytes: Uint8Array, at: number, end: number): number {
   const lead = bytes[at];
@@ -23,7 +26,10 @@ export function codePointAt(bytes: Uint8Array, at: number, end: number): number 
   return code * 8 + length;
 }
 
-/** Writes the UTF-8 form of a code point, or the byte of a damaged one, at `at`. Returns the position behind it. */
+/**
+ * Writes the UTF-8 form of a code point, or the byte of a damaged one, at `at`. Returns the position behind
+ * it.
+ */
 export function putCodePoint(bytes: Uint8Array, at: number, code: number): number {
   if (code < 0x80) {
     bytes[at] = code;

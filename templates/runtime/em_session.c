@@ -213,6 +213,16 @@ em_status em_detokenize(const em_model *model, struct em_text_state *state, em_i
 #endif
 }
 
+em_status em_detokenize_end(struct em_text_state *state, char *text, em_u32 capacity, em_u32 *text_bytes)
+{
+#if EM_HAS_TOKENIZER
+    return em_tokenizer_decode_end(state, text, capacity, text_bytes);
+#else
+    (void)state, (void)text, (void)capacity, (void)text_bytes;
+    return EM_E_TOKENIZER;
+#endif
+}
+
 const char *em_status_name(em_status status)
 {
     switch (status) {

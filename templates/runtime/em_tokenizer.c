@@ -161,6 +161,7 @@ static em_u32 em_unicode_fits(const struct em_tokenizer *t, const struct em_tabl
 
 em_status em_tokenizer_open(struct em_tokenizer *t, const void *table, em_u64 bytes) {
     const struct em_table_header *h = (const struct em_table_header *)table;
+    struct em_tokenizer opened;
 
     if (t == EM_NULL || table == EM_NULL) {
         return EM_E_ARGUMENT;
@@ -168,36 +169,40 @@ em_status em_tokenizer_open(struct em_tokenizer *t, const void *table, em_u64 by
     if (((em_uptr)table & 7u) != 0 || bytes < sizeof(*h) || !em_header_fits(h, bytes)) {
         return EM_E_TOKENIZER;
     }
-    t->flags = h->flags;
-    t->pattern = h->pattern;
-    t->digits_per_piece = h->digits_per_piece;
-    t->digits = h->digits;
-    t->prefix = h->prefix;
-    t->vocabulary = h->vocabulary;
-    t->unknown = h->unknown;
-    t->bos = h->bos;
-    t->longest = h->longest;
-    t->text_ends = em_part(h, EM_PART_TEXT_ENDS);
-    t->text = em_part(h, EM_PART_TEXT);
-    t->silent = em_part(h, EM_PART_SILENT);
-    t->byte_ids = em_part(h, EM_PART_BYTE_IDS);
-    t->characters = em_part(h, EM_PART_CHARACTERS);
-    t->character_count = h->parts[EM_PART_CHARACTERS].count;
-    t->merge_rows = em_part(h, EM_PART_MERGE_ROWS);
-    t->merges = em_part(h, EM_PART_MERGES);
-    t->words = em_part(h, EM_PART_WORDS);
-    t->word_count = h->parts[EM_PART_WORDS].count;
-    t->added = em_part(h, EM_PART_ADDED);
-    t->added_count = h->parts[EM_PART_ADDED].count;
-    t->class_index = em_part(h, EM_PART_CLASS_INDEX);
-    t->class_index_count = h->parts[EM_PART_CLASS_INDEX].count;
-    t->class_pages = em_part(h, EM_PART_CLASS_PAGES);
-    t->combining = em_part(h, EM_PART_COMBINING);
-    t->combining_count = h->parts[EM_PART_COMBINING].count;
-    t->decompositions = em_part(h, EM_PART_DECOMPOSITIONS);
-    t->decomposition_count = h->parts[EM_PART_DECOMPOSITIONS].count;
-    t->parts = em_part(h, EM_PART_PARTS);
-    t->compositions = em_part(h, EM_PART_COMPOSITIONS);
-    t->composition_count = h->parts[EM_PART_COMPOSITIONS].count;
-    return em_ids_fit(t, h) && em_unicode_fits(t, h) ? EM_OK : EM_E_TOKENIZER;
+    opened.flags = h->flags;
+    opened.pattern = h->pattern;
+    opened.digits_per_piece = h->digits_per_piece;
+    opened.digits = h->digits;
+    opened.prefix = h->prefix;
+    opened.vocabulary = h->vocabulary;
+    opened.unknown = h->unknown;
+    opened.bos = h->bos;
+    opened.longest = h->longest;
+    opened.text_ends = em_part(h, EM_PART_TEXT_ENDS);
+    opened.text = em_part(h, EM_PART_TEXT);
+    opened.silent = em_part(h, EM_PART_SILENT);
+    opened.byte_ids = em_part(h, EM_PART_BYTE_IDS);
+    opened.characters = em_part(h, EM_PART_CHARACTERS);
+    opened.character_count = h->parts[EM_PART_CHARACTERS].count;
+    opened.merge_rows = em_part(h, EM_PART_MERGE_ROWS);
+    opened.merges = em_part(h, EM_PART_MERGES);
+    opened.words = em_part(h, EM_PART_WORDS);
+    opened.word_count = h->parts[EM_PART_WORDS].count;
+    opened.added = em_part(h, EM_PART_ADDED);
+    opened.added_count = h->parts[EM_PART_ADDED].count;
+    opened.class_index = em_part(h, EM_PART_CLASS_INDEX);
+    opened.class_index_count = h->parts[EM_PART_CLASS_INDEX].count;
+    opened.class_pages = em_part(h, EM_PART_CLASS_PAGES);
+    opened.combining = em_part(h, EM_PART_COMBINING);
+    opened.combining_count = h->parts[EM_PART_COMBINING].count;
+    opened.decompositions = em_part(h, EM_PART_DECOMPOSITIONS);
+    opened.decomposition_count = h->parts[EM_PART_DECOMPOSITIONS].count;
+    opened.parts = em_part(h, EM_PART_PARTS);
+    opened.compositions = em_part(h, EM_PART_COMPOSITIONS);
+    opened.composition_count = h->parts[EM_PART_COMPOSITIONS].count;
+    if (!em_ids_fit(&opened, h) || !em_unicode_fits(&opened, h)) {
+        return EM_E_TOKENIZER;
+    }
+    *t = opened;
+    return EM_OK;
 }

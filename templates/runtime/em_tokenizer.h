@@ -94,10 +94,10 @@ struct em_tokenizer {
     em_u32 composition_count;
 };
 
-#define EM_TOKENIZER_BYTES 1u       /* merging starts from bytes, not from characters */
-#define EM_TOKENIZER_NFC 2u         /* text is brought to Normalization Form C first */
-#define EM_TOKENIZER_FUSE_UNKNOWN 4u /* unknown characters in a row are one token */
-#define EM_TOKENIZER_STRIP 8u       /* decoding drops a space at the very beginning */
+#define EM_TOKENIZER_FROM_BYTES 1u    /* merging starts from bytes, not from characters */
+#define EM_TOKENIZER_NORMALIZES 2u    /* text is brought to Normalization Form C first */
+#define EM_TOKENIZER_FUSES_UNKNOWN 4u /* unknown characters in a row are one token */
+#define EM_TOKENIZER_STRIPS 8u        /* decoding drops a space at the very beginning */
 
 #define EM_PATTERN_NONE 0u
 #define EM_PATTERN_GPT2 1u
@@ -112,7 +112,10 @@ struct em_tokenizer {
 #define EM_PREFIX_UNLESS_THERE 2u       /* unless the text starts with a space */
 #define EM_PREFIX_FIRST_UNLESS_THERE 3u /* the same, but only at the very beginning, not after an added token */
 
-/* Checks a table (aligned to 8) and fills in *t. EM_E_TOKENIZER: damaged, or of another version. Reads it once. */
+/*
+ * Checks a table (aligned to 8), reading it once, and fills in *t. EM_E_TOKENIZER: damaged, or of another version; *t is
+ * as before then.
+ */
 em_status em_tokenizer_open(struct em_tokenizer *t, const void *table, em_u64 bytes);
 
 /* Bytes of scratch memory, aligned to 8, that em_tokenizer_encode needs for a text of that many bytes. */

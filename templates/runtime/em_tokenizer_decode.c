@@ -114,7 +114,7 @@ em_status em_tokenizer_decode(const struct em_tokenizer *t, struct em_text_state
     if ((t->silent[id / 8] >> (id & 7) & 1) != 0) {
         return EM_OK;
     }
-    out.strip = t->flags & EM_TOKENIZER_STRIP;
+    out.strip = t->flags & EM_TOKENIZER_STRIPS;
     next = *state;
     for (em_u32 at = t->text_ends[id]; at < t->text_ends[id + 1]; at++) {
         em_put_byte(&out, &next, t->text[at]);

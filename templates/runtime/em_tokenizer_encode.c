@@ -145,7 +145,7 @@ static em_i32 em_find_character(const struct em_tokenizer *t, em_u32 code) {
 static em_status em_start_symbols(struct em_encoder *e, em_u32 start, em_u32 end) {
     const struct em_tokenizer *t = e->t;
     struct em_symbols *s = &e->symbols;
-    em_u32 by_bytes = t->flags & EM_TOKENIZER_BYTES;
+    em_u32 by_bytes = t->flags & EM_TOKENIZER_FROM_BYTES;
     em_u32 after_unknown = 0;
 
     s->count = 0;
@@ -166,7 +166,7 @@ static em_status em_start_symbols(struct em_encoder *e, em_u32 start, em_u32 end
             }
         } else if (t->unknown < 0) {
             return EM_E_TEXT;
-        } else if (!after_unknown || (t->flags & EM_TOKENIZER_FUSE_UNKNOWN) == 0) {
+        } else if (!after_unknown || (t->flags & EM_TOKENIZER_FUSES_UNKNOWN) == 0) {
             s->ids[s->count++] = t->unknown;
         }
         after_unknown = unknown;
@@ -199,7 +199,7 @@ static em_u32 em_wants_prefix(const struct em_encoder *e, em_u32 start, em_u32 e
         return 0;
     }
     code = em_utf8_get(e->work, start, end, &next);
-    return code != ' ' && (code != EM_SPACE_SYMBOL || (e->t->flags & EM_TOKENIZER_BYTES) != 0);
+    return code != ' ' && (code != EM_SPACE_SYMBOL || (e->t->flags & EM_TOKENIZER_FROM_BYTES) != 0);
 }
 
 /* Token ids of work[start, end), which holds no added token. work[start - 1] is free for a prefix space. */
@@ -228,7 +228,7 @@ static em_status em_encode_between(struct em_encoder *e, const em_u8 *text, em_u
     em_u32 used = bytes;
     em_u32 at = 1;
 
-    if ((e->t->flags & EM_TOKENIZER_NFC) != 0) {
+    if ((e->t->flags & EM_TOKENIZER_NORMALIZES) != 0) {
         status = em_normalize_nfc(e->t, text, bytes, e->symbols.next, 2 * e->limit, e->symbols.heap, e->work + 1,
                                   e->limit - 1, &used);
     } else {
@@ -253,7 +253,7 @@ static em_status em_encode_between(struct em_encoder *e, const em_u8 *text, em_u
 
 /* Symbols and bytes of work memory that a text can need. */
 static em_u64 em_work_limit(const struct em_tokenizer *t, em_u64 text_bytes) {
-    return text_bytes * ((t->flags & EM_TOKENIZER_NFC) != 0 ? EM_NFC_GROWTH : 1) + 1;
+    return text_bytes * ((t->flags & EM_TOKENIZER_NORMALIZES) != 0 ? EM_NFC_GROWTH : 1) + 1;
 }
 
 em_u64 em_tokenizer_scratch(const struct em_tokenizer *t, em_u64 text_bytes) {

@@ -225,7 +225,9 @@ t.test('where the tokenizer of a .bin file is looked for', async (t) => {
   t.equal(openTokenizer(checkpoint, entries.length).tokenizer?.source, beside(`tok${entries.length}.bin`));
 });
 
-/** The prompts of llama2.c's test.c, which are those of Meta's Llama 2 examples, and the ids they must have. */
+/**
+ * The prompts of llama2.c's test.c, which are those of Meta's Llama 2 examples, and the ids they must have.
+ */
 const published: readonly (readonly [string, readonly number[]])[] = [
   ['', [1]],
   ['I believe the meaning of life is', [1, 306, 4658, 278, 6593, 310, 2834, 338]],
@@ -293,8 +295,8 @@ t.test(
 );
 
 /**
- * tokenizer.model, the original of tokenizer.bin, as a tokenizer.json: merges in the order of the scores of what they make,
- * as transformers converts SentencePiece models.
+ * tokenizer.model, the original of tokenizer.bin, as a tokenizer.json: merges in the order of the scores of
+ * what they make, as transformers converts SentencePiece models.
  */
 function convertSentencePiece(): object {
   const pieces = readPieces(readFileSync(sharedPath(llama2, 'tokenizer.model')));

@@ -154,6 +154,9 @@ export function template(token: string, id: number): Json {
 
 export const llama3Expression =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+/** GPT-4 as OpenAI writes it today. */
+export const gpt4Expression =
+  "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+";
 export const qwen2Expression = llama3Expression.replace('{1,3}', '');
 
 const plainByteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false };
@@ -203,6 +206,12 @@ export const syntheticTokenizers: readonly SyntheticTokenizer[] = [
       },
       { ignore_merges: true, merges: byteLevelMerges.slice(0, 120) },
     ),
+    config: {},
+    notComparable: longS,
+  },
+  {
+    name: 'GPT-4',
+    json: byteLevelTokenizer({ pre_tokenizer: splitBy(gpt4Expression) }),
     config: {},
     notComparable: longS,
   },
@@ -358,7 +367,10 @@ export const mixedText: fc.Arbitrary<string> = fc
   )
   .map((parts) => parts.join(''));
 
-/** Writes tokenizer.json and tokenizer_config.json into a folder that goes when the test ends. Returns the folder. */
+/**
+ * Writes tokenizer.json and tokenizer_config.json into a folder that goes when the test ends. Returns the
+ * folder.
+ */
 export function writeTokenizer(t: Test, json: unknown, config: unknown = {}): string {
   const folder = temporaryFolder(t);
   const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));

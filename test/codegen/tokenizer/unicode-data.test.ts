@@ -10,7 +10,9 @@ import { nfcGrowth, normalizeNfc } from '../../../codegen/tokenizer/normalizatio
 import { unicodeVersion } from '../../../codegen/tokenizer/unicode-data.js';
 import { codePointAt, putCodePoint, utf8 } from '../../../codegen/tokenizer/utf8.js';
 
-/** Code points that this Node has no character for may have become one in the data, or the other way round. */
+/**
+ * Code points that this Node has no character for may have become one in the data, or the other way round.
+ */
 const sameUnicode = {
   skip: process.versions.unicode !== unicodeVersion && `Unicode ${process.versions.unicode} here`,
 };

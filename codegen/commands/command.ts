@@ -1,0 +1,59 @@
+/** What a command is: everything help says of it, the options it takes, and the function that does it. */
+import type { StageContext } from '../progress.js';
+import type { OptionTable, OptionValues } from './option.js';
+import type { Output } from './output.js';
+
+export interface Argument {
+  /** As help writes it, such as BUNDLE. */
+  readonly name: string;
+  readonly help: string;
+  readonly required: boolean;
+}
+
+export interface Example {
+  readonly command: string;
+  /** What it does. */
+  readonly note: string;
+}
+
+export interface Invocation<T extends OptionTable = OptionTable> {
+  readonly values: OptionValues<T>;
+  /** What was given for the command's argument. */
+  readonly argument: string | null;
+  readonly output: Output;
+  /** What stages get. */
+  readonly context: StageContext;
+}
+
+/** What the process ends with: see exitCodes. */
+export type ExitCode = 0 | 1 | 2 | 3 | 4 | 130;
+
+export interface Command<T extends OptionTable = OptionTable> {
+  readonly name: string;
+  /** One line. */
+  readonly summary: string;
+  /** Paragraphs: what it does and what to know before using it. */
+  readonly description: readonly string[];
+  readonly argument: Argument | null;
+  readonly options: T;
+  readonly examples: readonly Example[];
+  /** Exit codes that mean something particular here. */
+  readonly exitCodes: Readonly<Partial<Record<ExitCode, string>>>;
+  /** Modules beyond these tables are imported here, so that help and errors of usage come at once. */
+  run(invocation: Invocation<T>): Promise<ExitCode>;
+}
+
+/** Keeps the types of the options of a command between its table and its function. */
+export function defineCommand<T extends OptionTable>(command: Command<T>): Command<T> {
+  return command;
+}
+
+/** What exit codes mean to every command. */
+export const exitCodes: Readonly<Record<ExitCode, string>> = {
+  0: 'done',
+  1: 'the product fell short',
+  2: 'bad input or usage',
+  3: 'the surroundings failed: toolchain, emulator, time-out; or an internal error (EM9001)',
+  4: 'busy',
+  130: 'interrupted',
+};

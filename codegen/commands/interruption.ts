@@ -1,0 +1,35 @@
+/** Ctrl-C and its relatives: the first asks the stages to stop and clean up, the second ends the process. */
+import { EmbedError } from '../diagnostics/error.js';
+
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** 128 + SIGINT, by which shells tell an interrupted command; for the other signals too, as there is one code for all. */
+const INTERRUPTED = 130;
+
+export class Interruption {
+  private readonly controller = new AbortController();
+
+  /** Aborted at the first signal; its reason is an EmbedError EM9002. */
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  /** `onFirst` is called at the first signal, before the stages know. */
+  static watch(onFirst: (name: string) => void): Interruption {
+    const interruption = new Interruption();
+    for (const name of signals) {
+      process.on(name, () => {
+        // Handlers of 'exit' still run: they give the cursor back and remove temporary folders.
+        if (interruption.signal.aborted) process.exit(INTERRUPTED);
+        onFirst(name);
+        interruption.stop(name);
+      });
+    }
+    return interruption;
+  }
+
+  /** Stops the work as a signal would. */
+  stop(name: string): void {
+    this.controller.abort(new EmbedError('EM9002', { where: 'embed-model', why: `stopped by ${name}` }));
+  }
+}

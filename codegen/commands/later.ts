@@ -1,0 +1,53 @@
+/** Commands and options of the command line's contract that this version does not have: what there is instead. */
+
+const bundleOnBoard =
+  'programs run on this machine (--host) or under the emulator of the target (--emulator); for a board, copy bin/em-run and ' +
+  'model.blob of the bundle there and run: ./em-run model.blob --prompt TEXT';
+const ownPlan = 'write a PLAN.json by hand and give it to --quantize; embed-model inspect CHECKPOINT shows sizes';
+const freestanding = 'src/ of a bundle is freestanding C that can be compiled into anything; its interface is src/em.h';
+const resultFile = 'build and run write their result with --json; embed-model inspect RESULT shows one';
+const measure = 'embed-model run BUNDLE --tokens N shows the speed of one run';
+const validate = 'embed-model eval BUNDLE --text FILE measures what quantization costs and judges it by a limit of 2 %';
+
+export const laterCommands: Readonly<Record<string, string>> = {
+  bench: measure,
+  deploy: bundleOnBoard,
+  boards: bundleOnBoard,
+  report: resultFile,
+};
+
+/** By name without dashes. */
+export const laterOptions: Readonly<Record<string, string>> = {
+  board: bundleOnBoard,
+  ssh: bundleOnBoard,
+  serial: bundleOnBoard,
+  identity: bundleOnBoard,
+  'known-hosts': bundleOnBoard,
+  'accept-new': bundleOnBoard,
+  login: bundleOnBoard,
+  'allow-slow': bundleOnBoard,
+  wait: bundleOnBoard,
+  force: bundleOnBoard,
+  ci: bundleOnBoard,
+  install: bundleOnBoard,
+  activations: 'activations are quantized dynamically, with a scale a token',
+  'max-loss': validate,
+  validation: validate,
+  'max-bytes': 'embed-model inspect CHECKPOINT shows how large the blob of every --quantize is',
+  search: ownPlan,
+  generations: ownPlan,
+  'prune-vocab': 'prune the vocabulary of the checkpoint before the build',
+  'single-file': 'bin/em-run and model.blob of a bundle are the two files a board needs',
+  'kernel-module': freestanding,
+  'kernel-headers': freestanding,
+  'bare-metal': freestanding,
+  'no-fetch': 'nothing is ever fetched',
+  'dry-run': 'build into an --out of its own with --no-run; nothing else is written',
+  'prompt-tokens': measure,
+  repeat: measure,
+  html: resultFile,
+  junit: resultFile,
+  markdown: resultFile,
+  baseline: resultFile,
+  'max-regression': resultFile,
+};

@@ -1,0 +1,45 @@
+/** Where a command's words go: its result to stdout, as text or as one JSON document; all other talk to stderr. */
+import { printable } from '../diagnostics/printable.js';
+
+/** The part of a stream that is needed here; `columns` is undefined where it is no terminal. */
+export interface TextSink {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+export interface OutputMode {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+}
+
+export class Output {
+  constructor(
+    private readonly stdout: TextSink,
+    private readonly stderr: TextSink,
+    readonly mode: OutputMode,
+  ) {}
+
+  /** Whether text streamed to stdout and lines on stderr meet on one screen. */
+  get sharesTerminal(): boolean {
+    return this.stdout.isTTY === true && this.stderr.isTTY === true;
+  }
+
+  /** The result of a command: exactly one call a command. */
+  result(document: unknown, text: () => string): void {
+    this.stdout.write(this.mode.json ? `${JSON.stringify(document, null, 2)}\n` : `${text()}\n`);
+  }
+
+  /** Text of a model as it comes. Not with --json, where the document holds it. */
+  stream(text: string): void {
+    if (this.mode.json) return;
+    // What a model says must not move a terminal's cursor; a file gets every character.
+    this.stdout.write(this.stdout.isTTY === true ? printable(text) : text);
+  }
+
+  /** A line to the user that is no result. */
+  say(line: string): void {
+    if (!this.mode.quiet) this.stderr.write(`${line}\n`);
+  }
+}
