@@ -1,4 +1,5 @@
 /** Where a command's words go: its result to stdout, as text or as one JSON document; all other talk to stderr. */
+import type { EmbedError } from '../diagnostics/error.js';
 import { printable } from '../diagnostics/printable.js';
 
 /** The part of a stream that is needed here; `columns` is undefined where it is no terminal. */
@@ -38,8 +39,23 @@ export class Output {
     this.stdout.write(this.stdout.isTTY === true ? printable(text) : text);
   }
 
-  /** A line to the user that is no result. */
-  say(line: string): void {
-    if (!this.mode.quiet) this.stderr.write(`${line}\n`);
+  /** Lines to the user that are no result. */
+  say(lines: string): void {
+    if (!this.mode.quiet) this.stderr.write(`${lines}\n`);
   }
+
+  /** What went wrong: on stderr always, and as the one document where one was asked for. */
+  failure(error: EmbedError): void {
+    const { code, what, where, why, fix, exitCode } = error;
+    this.stderr.write(`${error.format()}\n`);
+    if (this.mode.verbose) this.stderr.write(`${traceOf(error)}\n`);
+    if (this.mode.json) this.result({ error: { code, what, where, why, fix, exitCode } }, () => '');
+  }
+}
+
+/** The stacks of an error and of what caused it. */
+function traceOf(error: unknown): string {
+  const stacks: string[] = [];
+  for (let at = error; at instanceof Error && stacks.length < 8; at = at.cause) stacks.push(at.stack ?? String(at));
+  return printable(stacks.join('\ncaused by '));
 }

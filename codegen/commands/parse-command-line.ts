@@ -17,7 +17,7 @@ export interface CommandLine {
 
 /**
  * Parses `args`, the words after the program's name. The first word that is no switch of every command names the command; options
- * alone mean the command `build`. Throws EM1201 unknown, EM1202 bad value, EM1206 not in this version, EM1207 missing, EM1208 too much.
+ * alone mean the command `build`. Throws EM1201 unknown, EM1202 bad value, EM1206 not in this version, EM1210 missing, EM1208 too much.
  */
 export function parseCommandLine(args: readonly string[], commands: readonly Command[]): CommandLine {
   const first = args.findIndex((word) => !isGlobal(word));
@@ -103,7 +103,7 @@ function valueOf(
   const forgotten = !inlineValue && value?.startsWith('--') && Object.hasOwn(table, value.slice(2).split('=', 1)[0]);
   if (value !== undefined && !forgotten) return value;
   const found = value === undefined ? 'it is the last word' : `${value} follows`;
-  throw new EmbedError('EM1207', { where: rawName, why: `it needs a value, but ${found}`, fix: `write ${rawName} ${placeholder}` });
+  throw new EmbedError('EM1210', { where: rawName, why: `it needs a value, but ${found}`, fix: `write ${rawName} ${placeholder}` });
 }
 
 function unknownOption(rawName: string, command: Command, commands: readonly Command[]): EmbedError {
@@ -131,7 +131,7 @@ function takeArgument({ name, argument }: Command, positionals: readonly string[
     });
   }
   if (argument?.required && positionals.length === 0) {
-    throw new EmbedError('EM1207', {
+    throw new EmbedError('EM1210', {
       where: `embed-model ${name}`,
       why: `${argument.name} is missing: ${argument.help}`,
       fix: `embed-model ${name} ${argument.name}; more with embed-model ${name} --help`,

@@ -1,7 +1,7 @@
 /** Progress on a terminal: one line for the running stage, redrawn in place, and a short one for each that is finished. */
 import { printable } from '../diagnostics/printable.js';
-import type { Progress } from '../progress.js';
 import type { TextSink } from './output.js';
+import type { ShownProgress } from './progress.js';
 import { formatDuration } from './quantities.js';
 import { StageMeter } from './stage-meter.js';
 
@@ -30,7 +30,7 @@ const nameWidth = 10;
 const barWidth = { least: 8, most: 32 } as const;
 const defaultColumns = 80;
 
-export class ProgressBar implements Progress {
+export class ProgressBar implements ShownProgress {
   private stage: StageMeter | null = null;
   private drawnMs = Number.NEGATIVE_INFINITY;
   private timer: NodeJS.Timeout | undefined;
@@ -68,8 +68,12 @@ export class ProgressBar implements Progress {
   }
 
   warn(message: string): void {
+    this.say(`${this.paint(33, 'warning:')} ${printable(message)}`);
+  }
+
+  say(line: string): void {
     if (this.stage !== null) this.terminal.write(eraseBelow);
-    this.terminal.write(`${this.paint(33, 'warning:')} ${printable(message)}\n`);
+    this.terminal.write(`${line}\n`);
     this.draw();
   }
 

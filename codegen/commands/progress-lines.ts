@@ -1,13 +1,13 @@
 /** Progress where there is no terminal: a line for each finished stage, and now and then one for a long stage. */
 import { printable } from '../diagnostics/printable.js';
-import type { Progress } from '../progress.js';
 import type { TextSink } from './output.js';
+import type { ShownProgress } from './progress.js';
 import { formatDuration } from './quantities.js';
 import { StageMeter } from './stage-meter.js';
 
 const lineEveryMs = 5000;
 
-export class ProgressLines implements Progress {
+export class ProgressLines implements ShownProgress {
   private stage: StageMeter | null = null;
   private writtenMs = 0;
 
@@ -41,7 +41,11 @@ export class ProgressLines implements Progress {
   }
 
   warn(message: string): void {
-    this.sink.write(`warning: ${printable(message)}\n`);
+    this.say(`warning: ${printable(message)}`);
+  }
+
+  say(line: string): void {
+    this.sink.write(`${line}\n`);
   }
 
   close(): void {

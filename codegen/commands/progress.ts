@@ -3,10 +3,16 @@ import { type Progress, silentProgress } from '../progress.js';
 import { ProgressBar, type Terminal } from './progress-bar.js';
 import { ProgressLines } from './progress-lines.js';
 
-/** Progress that can be taken off the screen before other lines are written. */
+/** Progress that knows how to share the screen. */
 export interface ShownProgress extends Progress {
+  /** Writes a line of other talk, above what is drawn. */
+  say(line: string): void;
+  /** Ends what is drawn; harmless where nothing is. */
   close(): void;
 }
+
+/** Shows nothing. */
+export const quietProgress: ShownProgress = { ...silentProgress, say() {}, close() {} };
 
 /**
  * `environment` decides as elsewhere: NO_COLOR (https://no-color.org) not empty: no colors; TERM=dumb: no bar; LC_ALL, LC_CTYPE
@@ -17,7 +23,7 @@ export function createProgress(
   quiet: boolean,
   environment: Readonly<Record<string, string | undefined>>,
 ): ShownProgress {
-  if (quiet) return { ...silentProgress, close() {} };
+  if (quiet) return quietProgress;
   if (stream.isTTY !== true || environment.TERM === 'dumb') return new ProgressLines(stream);
   const color = (environment.NO_COLOR ?? '') === '';
   const locale = [environment.LC_ALL, environment.LC_CTYPE, environment.LANG].find((value) => value);

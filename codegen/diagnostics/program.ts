@@ -12,4 +12,9 @@ export const programDiagnostics = {
     fix: 'run the command again: nothing half-written was left behind',
     exit: 130,
   },
+  EM9003: {
+    what: 'the operating system refused something',
+    fix: 'make room, or set the permissions or limits that the reason names, and run the command again',
+    exit: 3,
+  },
 } as const satisfies Record<`EM90${string}`, Diagnostic>;

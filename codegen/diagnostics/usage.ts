@@ -33,8 +33,8 @@ export const usageDiagnostics = {
     exit: 2,
   },
   EM1207: {
-    what: 'something the command needs was not given',
-    fix: 'run the command with --help to see what it needs',
+    what: 'context is larger than the model was trained for',
+    fix: 'ask for a smaller --context, or leave it out for the most the model can',
     exit: 2,
   },
   EM1208: {
@@ -45,6 +45,11 @@ export const usageDiagnostics = {
   EM1209: {
     what: 'not a file or folder that inspect knows',
     fix: 'give a checkpoint, a bundle, a model.blob, a PLAN.json or a result.json',
+    exit: 2,
+  },
+  EM1210: {
+    what: 'something the command needs was not given',
+    fix: 'run the command with --help to see what it needs',
     exit: 2,
   },
 } as const satisfies Record<`EM12${string}`, Diagnostic>;

@@ -1,5 +1,5 @@
 /** The prompt of the golden runs. */
-import type { ModelSource } from '../checkpoint/model-source.js';
+import { BUNDLED, type ModelSource } from '../checkpoint/model-source.js';
 import { EmbedError } from '../diagnostics/error.js';
 import type { Graph } from '../graph/graph.js';
 import { encodeText } from '../tokenizer/encode-text.js';
@@ -10,7 +10,9 @@ export interface GoldenPrompt {
   readonly ids: readonly number[];
 }
 
-const DEFAULT_TEXT = 'The ';
+/** Words that most texts begin with, and something that the bundled model was trained on. */
+const DEFAULT_TEXT = 'The';
+const BUNDLED_TEXT = 'PCI device 8086:10d3 is';
 
 /** What the user asked for, or a few words; ids spread over the vocabulary for models without a tokenizer. */
 export function goldenPrompt(asked: string | null, source: ModelSource, graph: Graph): GoldenPrompt {
@@ -25,7 +27,7 @@ export function goldenPrompt(asked: string | null, source: ModelSource, graph: G
     const ids = Array.from({ length: 8 }, (_, i) => Math.floor((i * graph.vocabSize) / 8));
     return { text: null, ids: ids.slice(0, Math.max(1, graph.context - 1)) };
   }
-  const text = asked ?? DEFAULT_TEXT;
+  const text = asked ?? (source.source === BUNDLED ? BUNDLED_TEXT : DEFAULT_TEXT);
   const ids = [...encodeText(tokenizer, text, { bos: true, special: true })];
   if (ids.length === 0) throw new EmbedError('EM1202', { where: '--prompt', why: 'it has no tokens' });
   if (ids.length >= graph.context) {

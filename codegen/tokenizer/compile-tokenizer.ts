@@ -3,32 +3,36 @@
  * offsets are bytes from its start and multiples of 8. templates/runtime/em_tokenizer.h is the other half of
  * this definition.
  *
- * Header, 48 bytes, all u32 (i32 where ids may be absent, which is -1):
- *    0 magic "EMTK"          4 version (1)            8 bytes of the whole table      12 flags, see tableFlag
- *   16 pattern: 0 none, 1 gpt2, 2 cl100k             20 digits a piece (cl100k)       24 digits: 0 none, 1
- * each, 2 runs
- *   28 prefix space: 0 never, 1 always, 2 unless there, 3 the same, but only at the beginning of the text
- *   32 vocabulary size      36 i32 unknown token     40 i32 token put before a text   44 longest text of a
- * token, bytes
+ * Header, 48 bytes of u32 (i32 where ids may be absent, which is -1):
+ *    0 magic "EMTK"
+ *    4 version, 1
+ *    8 bytes of the whole table
+ *   12 flags, see tableFlag
+ *   16 pattern: 0 none, 1 gpt2, 2 cl100k
+ *   20 digits a piece has at most (cl100k)
+ *   24 digits cut before the pattern: 0 none, 1 each, 2 runs
+ *   28 prefix space: 0 never, 1 always, 2 unless there, 3 as 2, but only at the beginning of the text
+ *   32 vocabulary: ids are below it
+ *   36 i32 token of unknown characters
+ *   40 i32 token put before a text
+ *   44 bytes of the longest text of a token
  *
  * Directory, 15 pairs (u32 offset, u32 count of elements), in this order:
- *    0 text ends      u32[vocabulary + 1]   text of token i is text[ends[i], ends[i + 1])
- *    1 text           u8[]                  the texts of all tokens, then the contents of added tokens
- *    2 silent         u8[]                  one bit a token, lowest first: decoding leaves the token out
- *    3 byte ids       i32[256]              token of each byte, or -1
- *    4 characters     {u32 code point, i32 id}[]        ascending by code point; none if merging starts from
- * bytes
- *    5 merge rows     u32[vocabulary + 1]   merges with left token i are merges[rows[i], rows[i + 1])
- *    6 merges         {u32 right, u32 rank, u32 merged}[]   within a row ascending by right token
- *    7 words          u32[]                 ids ascending by text: pieces that are not merged further
- *    8 added          {u32 start, u32 bytes, i32 id, u32 flags}[]   content in text; longest first; see
- * addedFlag
- *    9 class index    u8[]                  page of code points [256 i, 256 i + 256): letters and numbers
- *   10 class pages    u8[64 each]           two bits a code point, lowest first: 0 other, 1 letter, 2 number
- *   11 combining      u32[]                 code point x 256 + combining class, ascending
- *   12 decompositions {u32 code point, u32 first part x 8 + count}[]   ascending by code point
- *   13 parts          u32[]                 code points of the decompositions
- *   14 compositions   {u32 first, u32 second, u32 composite}[]   ascending by first, then second
+ *    0 text ends      u32[vocabulary + 1]: text of token i is text[ends[i], ends[i + 1])
+ *    1 text           u8[]: the texts of all tokens, then the contents of added tokens
+ *    2 silent         u8[]: one bit a token, lowest first: decoding leaves the token out
+ *    3 byte ids       i32[256]: token of each byte, or -1
+ *    4 characters     {u32 code point, i32 id}[], ascending; none if merging starts from bytes
+ *    5 merge rows     u32[vocabulary + 1]: merges with left token i are merges[rows[i], rows[i + 1])
+ *    6 merges         {u32 right, u32 rank, u32 merged}[], within a row ascending by right token
+ *    7 words          u32[]: ids ascending by text: pieces that are not merged further
+ *    8 added          {u32 start in text, u32 bytes, i32 id, u32 flags}[], longest first; see addedFlag
+ *    9 class index    u8[]: page of code points [256 i, 256 i + 256)
+ *   10 class pages    u8[64 a page]: two bits a code point, lowest first: 0 other, 1 letter, 2 number
+ *   11 combining      u32[]: code point x 256 + combining class, ascending
+ *   12 decompositions {u32 code point, u32 first part x 8 + count}[], ascending by code point
+ *   13 parts          u32[]: code points of the decompositions
+ *   14 compositions   {u32 first, u32 second, u32 composite}[], ascending by first, then second
  *
  * 9 and 10 are empty without a pattern and without digits, 11 to 14 without NFC.
  */

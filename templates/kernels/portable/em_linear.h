@@ -11,6 +11,8 @@
  *   mantissas    int32[rows]: row scale / 127 = mantissa * 2^-exponent
  *   exponents    uint8[rows]
  *
+ * Groups are unpacked in general registers, eight columns at a time, once for a tile of tokens.
+ *
  * Bounds: a group sums to at most 32 * 2^(bits-1) * 127 < 2^18; rows are summed in int64 and brought to int32 by
  * accumulator_shift, which the packer proves from the weights. w8 rows stay below 2^31 for columns <= 133144.
  * SPDX-License-Identifier: MIT-0
@@ -98,44 +100,46 @@ EM_INLINE struct em_matrix em_matrix_open(const em_u8 *section, em_u32 format, e
 
 /* Bytes of one group of a grouped format, and the offset its integers are stored with. */
 #define EM_GROUP_BYTES(format) (12u + 4u * (format))
-#define EM_GROUP_OFFSET(format) (4 << (format))
+#define EM_GROUP_OFFSET(format) (4u << (format))
 
-/* Stored integers of one group, 0..63, as bytes in column order. */
-EM_INLINE void em_unpack_group(const em_u8 *group, em_u32 format, em_u8 *out)
+#define EM_EVERY_BYTE 0x0101010101010101u
+
+/* The integers of one group. */
+union em_group {
+    em_u64 words[4];
+    em_i8 values[EM_GROUP];
+};
+
+/* Eight bytes from a place aligned to four. */
+EM_INLINE em_u64 em_load64(const em_u8 *at)
 {
-    for (em_u32 i = 0; i < 16u; i++) {
-        out[i] = (em_u8)(group[i] & 15u);
-        out[16u + i] = (em_u8)(group[i] >> 4);
-    }
-    for (em_u32 plane = 0; plane + 1u < format; plane++) {
-        const em_u8 *bits = group + 16u + 4u * plane;
-        for (em_u32 i = 0; i < EM_GROUP; i++) {
-            out[i] = (em_u8)(out[i] | (((bits[i >> 3] >> (i & 7u)) & 1u) << (4u + plane)));
-        }
-    }
+    const em_u32 *words = (const em_u32 *)(const void *)at;
+    return (em_u64)words[0] | (em_u64)words[1] << 32;
 }
 
-/* sum over groups of sub-scale * (sum of stored * a - offset * sum of a). */
-EM_INLINE em_i64 em_dot_grouped(const em_u8 *row, const em_i8 *sub_scales, em_u32 format, em_u32 groups, const em_i8 *a,
-                                const em_i32 *sums)
+/* Bit i of a byte as byte i of a word, 0 or 1. */
+EM_INLINE em_u64 em_spread_bits(em_u8 bits)
 {
-    em_i64 total = 0;
-    for (em_u32 g = 0; g < groups; g++, row += EM_GROUP_BYTES(format), a += EM_GROUP) {
-        em_i32 sum = 0;
-        if (format == EM_W4) {
-            for (em_u32 i = 0; i < 16u; i++) {
-                sum += (em_i16)(row[i] & 15) * (em_i16)a[i] + (em_i16)(row[i] >> 4) * (em_i16)a[16u + i];
-            }
-        } else {
-            em_u8 stored[EM_GROUP];
-            em_unpack_group(row, format, stored);
-            for (em_u32 i = 0; i < EM_GROUP; i++) {
-                sum += (em_i16)stored[i] * (em_i16)a[i];
-            }
+    em_u64 picked = (bits * EM_EVERY_BYTE) & 0x8040201008040201u;
+    return ((picked + 0x7f * EM_EVERY_BYTE) >> 7) & EM_EVERY_BYTE;
+}
+
+/* Unpacks a group, eight columns at a time in a general register. */
+EM_INLINE union em_group em_unpack_group(const em_u8 *group, em_u32 format)
+{
+    const em_u64 nibbles = 0x0f * EM_EVERY_BYTE;
+    em_u64 first = em_load64(group);
+    em_u64 second = em_load64(group + 8);
+    union em_group out = {{first & nibbles, second & nibbles, (first >> 4) & nibbles, (second >> 4) & nibbles}};
+    for (em_u32 word = 0; word < 4u; word++) {
+        for (em_u32 plane = 0; plane + 1u < format; plane++) {
+            out.words[word] |= em_spread_bits(group[16u + 4u * plane + word]) << (4u + plane);
         }
-        total += (em_i64)sub_scales[g] * (sum - EM_GROUP_OFFSET(format) * sums[g]);
+        /* Bytes are below 64: adding 128 - offset and flipping the top bit subtracts the offset without a borrow. */
+        out.words[word] += (0x80u - EM_GROUP_OFFSET(format)) * EM_EVERY_BYTE;
+        out.words[word] ^= 0x80 * EM_EVERY_BYTE;
     }
-    return total;
+    return out;
 }
 
 /* ---- Rows ---------------------------------------------------------------------------------------------------- */
@@ -164,18 +168,45 @@ EM_INLINE em_i64 em_dot_w16(const em_i16 *row, const em_i8 *a, em_u32 columns)
     return total;
 }
 
-/* Accumulator of one row and one token, before accumulator_shift. `format` is a constant where this is inlined. */
-EM_INLINE em_i64 em_dot_row(const struct em_matrix *m, em_u32 format, em_u32 row, const em_i8 *a, const em_i32 *sums)
+/* Tokens whose accumulators of a row are kept at the same time. */
+#define EM_TOKEN_TILE 8u
+
+/* Accumulators of one grouped row for up to EM_TOKEN_TILE tokens: each group is unpacked once. */
+EM_INLINE void em_dot_grouped(const struct em_matrix *m, em_u32 format, em_u32 row, const em_i8 *a, em_u32 tokens,
+                              em_i64 *totals)
+{
+    const em_u8 *group = m->weights + row * m->row_bytes;
+    em_u32 groups = EM_GROUPS(m->columns);
+    const em_i8 *sub_scales = m->sub_scales + (em_u64)row * groups;
+    for (em_u32 g = 0; g < groups; g++, group += EM_GROUP_BYTES(format)) {
+        const union em_group w = em_unpack_group(group, format);
+        for (em_u32 t = 0; t < tokens; t++) {
+            const em_i8 *x = a + (em_u64)t * EM_Q8_STRIDE(m->columns) + g * EM_GROUP;
+            em_i32 sum = 0;
+            for (em_u32 i = 0; i < EM_GROUP; i++) {
+                sum += (em_i16)w.values[i] * (em_i16)x[i];
+            }
+            totals[t] += (em_i64)sub_scales[g] * sum;
+        }
+    }
+}
+
+/* Accumulators of one row for up to EM_TOKEN_TILE tokens, before accumulator_shift. `format` is a constant where inlined. */
+EM_INLINE void em_dot_row(const struct em_matrix *m, em_u32 format, em_u32 row, const em_i8 *a, em_u32 tokens,
+                          em_i64 *totals)
 {
     const em_u8 *weights = m->weights + row * m->row_bytes;
-    em_u32 groups = EM_GROUPS(m->columns);
     if (format <= EM_W6) {
-        return em_dot_grouped(weights, m->sub_scales + (em_u64)row * groups, format, groups, a, sums);
+        em_dot_grouped(m, format, row, a, tokens, totals);
+        return;
     }
-    if (format == EM_W16) {
-        return em_dot_w16((const em_i16 *)(const void *)weights, a, m->columns);
+    for (em_u32 t = 0; t < tokens; t++, a += EM_Q8_STRIDE(m->columns)) {
+        if (format == EM_W16) {
+            totals[t] = em_dot_w16((const em_i16 *)(const void *)weights, a, m->columns);
+        } else {
+            totals[t] = em_dot_w8((const em_i8 *)(const void *)weights, a, m->columns);
+        }
     }
-    return em_dot_w8((const em_i8 *)(const void *)weights, a, m->columns);
 }
 
 /* Rows [first, end) of W times the activations of each token: out[token][row], requantized, bias added. */
@@ -183,15 +214,21 @@ EM_INLINE void em_linear_rows_as(em_u32 format, const struct em_linear_op *op, c
                                  const struct em_q8 *x, em_u32 tokens, em_u32 first, em_u32 end, em_i32 *out)
 {
     for (em_u32 row = first; row < end; row++) {
-        for (em_u32 t = 0; t < tokens; t++) {
-            em_i64 sum = em_dot_row(m, format, row, x->values + (em_u64)t * EM_Q8_STRIDE(m->columns),
-                                    x->sums + (em_u64)t * EM_GROUPS(m->columns));
-            if (op->accumulator_shift > 0) {
-                sum = em_round_shift64(sum, op->accumulator_shift);
+        for (em_u32 done = 0; done < tokens; done += EM_TOKEN_TILE) {
+            em_u32 count = tokens - done < EM_TOKEN_TILE ? tokens - done : EM_TOKEN_TILE;
+            em_i64 totals[EM_TOKEN_TILE] = {0};
+            em_dot_row(m, format, row, x->values + (em_u64)done * EM_Q8_STRIDE(m->columns), count, totals);
+            for (em_u32 i = 0; i < count; i++) {
+                em_u32 t = done + i;
+                em_i64 sum = totals[i];
+                if (op->accumulator_shift > 0) {
+                    sum = em_round_shift64(sum, op->accumulator_shift);
+                }
+                em_i32 multiplier = em_scale(m->mantissas[row], x->scale[t].mantissa, 30);
+                em_i32 shift = m->exponents[row] + op->shift_base - x->scale[t].shift;
+                em_i32 value = em_scale((em_i32)sum, multiplier, shift);
+                out[(em_u64)t * m->rows + row] = bias == EM_NULL ? value : em_saturate((em_i64)value + bias[row]);
             }
-            em_i32 multiplier = em_scale(m->mantissas[row], x->scale[t].mantissa, 30);
-            em_i32 value = em_scale((em_i32)sum, multiplier, m->exponents[row] + op->shift_base - x->scale[t].shift);
-            out[(em_u64)t * m->rows + row] = bias == EM_NULL ? value : em_saturate((em_i64)value + bias[row]);
         }
     }
 }
@@ -223,20 +260,18 @@ EM_NOINLINE EM_UNUSED static void em_gather_row(const struct em_matrix *m, em_u3
     em_i32 shift = m->exponents[row] - frac;
     for (em_u32 first = 0; first < m->columns; first += EM_GROUP) {
         em_u32 width = m->columns - first < EM_GROUP ? m->columns - first : EM_GROUP;
-        em_u8 stored[EM_GROUP];
+        union em_group group = {{0}};
         em_i32 sub_scale = 127;
         if (m->format <= EM_W6) {
-            em_u32 group = first / EM_GROUP;
-            em_unpack_group(weights + (em_u64)group * EM_GROUP_BYTES(m->format), m->format, stored);
-            sub_scale *= m->sub_scales[(em_u64)row * EM_GROUPS(m->columns) + group];
+            em_u32 g = first / EM_GROUP;
+            group = em_unpack_group(weights + (em_u64)g * EM_GROUP_BYTES(m->format), m->format);
+            sub_scale *= m->sub_scales[(em_u64)row * EM_GROUPS(m->columns) + g];
         }
         for (em_u32 i = 0; i < width; i++) {
-            em_i32 q = 0;
-            if (m->format <= EM_W6) {
-                q = stored[i] - EM_GROUP_OFFSET(m->format);
-            } else if (m->format == EM_W16) {
+            em_i32 q = group.values[i];
+            if (m->format == EM_W16) {
                 q = ((const em_i16 *)(const void *)weights)[first + i];
-            } else {
+            } else if (m->format > EM_W6) {
                 q = ((const em_i8 *)(const void *)weights)[first + i];
             }
             out[first + i] = em_scale(sub_scale * q, mantissa, shift);

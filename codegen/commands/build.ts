@@ -1,0 +1,102 @@
+/** embed-model build: from a checkpoint to a bundle that was proved. */
+import { EmbedError } from '../diagnostics/error.js';
+import { namedPlans } from '../quantize/plan.js';
+import { defineCommand } from './command.js';
+import { findPlan } from './find-plan.js';
+import { flag, integer, oneOf, prompt, text } from './option.js';
+import { contextRange, threadsOption, tokensOption } from './run-options.js';
+import { buildSummary } from './result-summary.js';
+
+const groupSizes = { '32': 32, '64': 64, '128': 128 } as const;
+
+const options = {
+  target: text('NAME', 'machine to build for: a name that embed-model targets lists, or the path of your own *.target.ts'),
+  model: text(
+    'PATH',
+    'Hugging Face folder (config.json, model.safetensors, tokenizer.json) or llama2.c version 0 .bin file',
+    'the bundled os-nano',
+  ),
+  out: text('DIR', 'folder of the bundle: new, empty or an earlier bundle', './MODEL-TARGET'),
+  quantize: text(
+    'NAME|PLAN.json',
+    `formats of the weights: auto (int8 for now), ${Object.keys(namedPlans).join(', ')}, or a file with a plan of your own`,
+    'auto',
+  ),
+  'group-size': oneOf(
+    '32|64|128',
+    'columns that share a sub-scale in 4 to 6-bit formats',
+    ['32', '64', '128'],
+    'what the plan says, 32',
+  ),
+  calibration: text(
+    'FILE',
+    'text file, or .u16 file of token ids, that shows how large activations get',
+    "the model's own, or text sampled from it",
+  ),
+  context: integer('positions of the KV cache', contextRange, null, "the model's, at most 2048"),
+  toolchain: text('gcc|clang|PATH', 'C compiler', 'the first of the target that is installed'),
+  prompt: prompt('what the model goes on from, in the golden runs and in the run after the build', '"The "'),
+  tokens: tokensOption,
+  threads: threadsOption,
+  'no-run': flag('do not run what was built'),
+} as const;
+
+export const build = defineCommand({
+  name: 'build',
+  summary: 'quantize, emit, compile, then run where it can',
+  description: [
+    'Reads a checkpoint, finds the ranges of its activations on a calibration text, quantizes its weights, and writes a bundle: ' +
+      'manifest.json, model.blob (the weights), src/ (freestanding C for exactly this model), runner/ and bin/em-run (a program ' +
+      'that prints text). The C is compiled and audited: no libc, no floating point, no writable data, a bounded stack.',
+    'Then bin/em-run is run, by itself if this machine can, else under the emulator of the target. Its logits must have the digest ' +
+      'that the integer reference computed: equal digests mean that every logit of every position is equal. If they are not, the ' +
+      'bundle stays, and the exit code is 1.',
+    'Nothing is left behind by a build that fails. With --json, the document is the result record that also lies in ' +
+      'report/result.json.',
+  ],
+  argument: null,
+  options,
+  examples: [
+    {
+      command: 'embed-model --target x86_64-avx2',
+      note: 'the bundled model for this PC, into ./os-nano-x86_64-avx2',
+    },
+    {
+      command: 'embed-model --target cortex-a72 --model ./SmolLM2-135M --quantize int4-head8 --context 1024',
+      note: 'a Hugging Face checkpoint for a Raspberry Pi 4, most weights in 4 bits',
+    },
+    {
+      command: 'embed-model build --target riscv-u74 --model stories260K.bin --toolchain clang --no-run --json',
+      note: 'a llama2.c checkpoint for a VisionFive 2; the record goes to stdout',
+    },
+  ],
+  exitCodes: { 1: 'the logits differ from the golden ones, or the compiled code did not pass its audit' },
+  async run({ values, output, context }) {
+    const { findTarget, targets } = await import('../../targets/index.js');
+    if (values.target === null) {
+      throw new EmbedError('EM1210', {
+        where: '--target',
+        why: `which machine to build for? there are ${targets.map(({ name }) => name).join(', ')}`,
+        fix: 'embed-model --target NAME; embed-model targets describes them',
+      });
+    }
+    const size = values['group-size'];
+    const buildOptions = {
+      target: await findTarget(values.target),
+      model: values.model,
+      out: values.out,
+      plan: findPlan(values.quantize ?? 'auto', size === null ? null : groupSizes[size]),
+      calibration: values.calibration,
+      context: values.context,
+      toolchain: values.toolchain,
+      prompt: values.prompt,
+      tokens: values.tokens,
+      threads: values.threads,
+      run: !values['no-run'],
+    };
+    const pipeline = await import('../pipeline.js');
+    const built = await pipeline.build(buildOptions, context);
+    output.result(built.result, () => buildSummary(built));
+    return built.result.output.matchesGolden === false ? 1 : 0;
+  },
+});

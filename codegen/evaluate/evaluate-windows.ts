@@ -1,0 +1,78 @@
+/** Spreads the windows of a text over worker threads and puts their scores together. */
+import { Worker } from 'node:worker_threads';
+import { EmbedError } from '../diagnostics/error.js';
+import type { StageContext } from '../progress.js';
+import type { EvaluationScores, EvaluationTask, WorkerMessage } from './evaluate-worker.js';
+
+/** What all tasks have in common; `ids` are those of all windows. */
+export type EvaluationJob = Omit<EvaluationTask, 'firstWindow' | 'weightBytes'>;
+
+/** Float weights that stay in memory, all threads together, counted once in JavaScript and once in WebAssembly. */
+const WEIGHT_BYTES = 500e6;
+
+/**
+ * Evaluates all windows of the job on `threads` threads, each with an em-run of its own. The result does not depend on how many
+ * there are. When one fails or the user interrupts, the others stop before this throws; no em-run is left.
+ */
+export async function evaluateWindows(
+  job: EvaluationJob,
+  threads: number,
+  { progress, signal }: StageContext,
+): Promise<EvaluationScores[]> {
+  const windows = job.ids.length / job.window;
+  const count = Math.min(threads, windows);
+  const models = count * (job.matrices === null ? 1 : 2);
+  const weightBytes = Math.min(256e6, Math.floor(WEIGHT_BYTES / models));
+  const running = Array.from({ length: count }, (_, i) => {
+    const first = Math.floor((i * windows) / count);
+    const end = Math.floor(((i + 1) * windows) / count);
+    const ids = job.ids.slice(first * job.window, end * job.window);
+    return new EvaluationThread({ ...job, ids, firstWindow: first, weightBytes }, () => progress.advance(1));
+  });
+  const stopAll = () => running.forEach((thread) => thread.stop());
+  signal.addEventListener('abort', stopAll, { once: true });
+  if (signal.aborted) stopAll();
+  try {
+    const ends = await Promise.allSettled(
+      running.map((thread) =>
+        thread.scores.catch((error: unknown) => {
+          stopAll();
+          throw error;
+        }),
+      ),
+    );
+    await Promise.all(running.map((thread) => thread.exited));
+    signal.throwIfAborted();
+    return ends.map((end) => {
+      if (end.status === 'rejected') throw end.reason;
+      return end.value;
+    });
+  } finally {
+    signal.removeEventListener('abort', stopAll);
+  }
+}
+
+class EvaluationThread {
+  readonly scores: Promise<EvaluationScores>;
+  readonly exited: Promise<void>;
+  readonly #worker: Worker;
+
+  constructor(task: EvaluationTask, onWindow: () => void) {
+    const worker = new Worker(new URL('./evaluate-worker.js', import.meta.url), { workerData: task });
+    this.#worker = worker;
+    this.exited = new Promise((resolve) => worker.once('exit', () => resolve()));
+    this.scores = new Promise((resolve, reject) => {
+      worker.on('message', (message: WorkerMessage) => {
+        if (message.kind === 'window') onWindow();
+        else if (message.kind === 'done') resolve(message.scores);
+        else reject(new EmbedError(message.code, { where: message.where, why: message.why }));
+      });
+      worker.once('error', reject);
+      worker.once('exit', () => reject(new Error('a thread of the evaluation ended without a result')));
+    });
+  }
+
+  stop(): void {
+    this.#worker.postMessage('stop');
+  }
+}

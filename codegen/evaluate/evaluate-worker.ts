@@ -1,0 +1,135 @@
+/**
+ * The thread that evaluates some windows of a text, started by evaluate-windows.ts: its own em-run computes the integer logits,
+ * which it compares with its own float evaluators. Any message to it means: stop.
+ */
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { runLocally } from '../../deploy/local.js';
+import type { Target } from '../../targets/target.js';
+import { FloatEvaluator, type FloatWeights } from '../calibrate/float-evaluator.js';
+import { checkpointWeights, dequantizedWeights } from '../calibrate/float-weights.js';
+import { createLinearAlgebra } from '../calibrate/linear-algebra.js';
+import { openCheckpoint } from '../checkpoint/open.js';
+import type { DiagnosticCode } from '../diagnostics/catalog.js';
+import { EmbedError } from '../diagnostics/error.js';
+import { buildGraph } from '../graph/build.js';
+import type { QuantizedMatrix } from '../quantize/matrix.js';
+import { LogitsStream } from './logits-stream.js';
+import type { ValidationData } from './statistics.js';
+import { type ScoredWindows, WindowScorer } from './window-scorer.js';
+
+export interface EvaluationTask extends ScoredWindows {
+  readonly target: Target;
+  /** Paths of em-run, its blob, and all ids of the text as em-run --ids-file takes them. */
+  readonly binary: string;
+  readonly blob: string;
+  readonly idsFile: string;
+  /** Path of the checkpoint, and the context its graph is built for. */
+  readonly checkpoint: string;
+  readonly context: number;
+  /** Most bytes of float weights that stay in memory, for each float model. */
+  readonly weightBytes: number;
+  /** Quantized matrices to compare with as well, as real numbers; null: only the checkpoint is compared with. */
+  readonly matrices: ReadonlyMap<string, QuantizedMatrix> | null;
+}
+
+export interface EvaluationScores {
+  /** Against the checkpoint in float. */
+  readonly reference: ValidationData;
+  /** Against the quantized weights in float; empty where that was not asked for. */
+  readonly integerCost: ValidationData;
+}
+
+export type WorkerMessage =
+  | { readonly kind: 'window' }
+  | { readonly kind: 'done'; readonly scores: EvaluationScores }
+  | { readonly kind: 'failed'; readonly code: DiagnosticCode; readonly where: string; readonly why: string };
+
+/** The runner's own limit; a window takes seconds even for the largest models. */
+const windowTimeoutMs = 600_000;
+/** setTimeout takes no longer time. */
+const longestTimeoutMs = 2 ** 31 - 1;
+
+/** Runs em-run over the windows and returns what they scored. Throws EM3204 where em-run fails. */
+async function score(task: EvaluationTask, port: MessagePort, signal: AbortSignal): Promise<EvaluationScores> {
+  const checkpoint = openCheckpoint(task.checkpoint);
+  try {
+    const graph = buildGraph(checkpoint, task.context);
+    const scorerFor = (weights: FloatWeights) => {
+      const algebra = createLinearAlgebra({ memoryBytes: task.weightBytes });
+      return new WindowScorer(task, new FloatEvaluator(graph, weights, algebra));
+    };
+    const reference = scorerFor(checkpointWeights(checkpoint, graph, task.weightBytes));
+    const integerCost =
+      task.matrices === null
+        ? null
+        : scorerFor(dequantizedWeights(checkpoint, graph, task.matrices, task.weightBytes));
+    let positions = 0;
+    await runWindows(task, graph.vocabSize, signal, (logits) => {
+      reference.add(positions, logits);
+      integerCost?.add(positions, logits);
+      positions++;
+      if (positions % task.window === 0) port.postMessage({ kind: 'window' } satisfies WorkerMessage);
+    });
+    if (positions !== task.ids.length) {
+      const why = `it gave logits of ${positions} positions instead of ${task.ids.length}`;
+      throw new EmbedError('EM3204', { where: task.binary, why });
+    }
+    return { reference: reference.data(), integerCost: integerCost?.data() ?? [] };
+  } finally {
+    checkpoint.close();
+  }
+}
+
+/** Starts em-run and hands on its logits. The pipe between holds em-run back while they are compared. */
+async function runWindows(
+  task: EvaluationTask,
+  vocabSize: number,
+  signal: AbortSignal,
+  onPosition: (logits: Int32Array) => void,
+): Promise<void> {
+  const windows = task.ids.length / task.window;
+  const args = [
+    ...[task.blob, '--no-verify', '--logits=-', `--ids-file=${task.idsFile}`, `--window=${task.window}`],
+    ...[`--first-window=${task.firstWindow}`, `--windows=${windows}`],
+  ];
+  const stop = new AbortController();
+  let failure: unknown;
+  const stream = new LogitsStream(vocabSize, onPosition);
+  const run = await runLocally(task.target, task.binary, args, {
+    mode: 'host',
+    timeoutMs: Math.min(longestTimeoutMs, windows * windowTimeoutMs),
+    signal: AbortSignal.any([signal, stop.signal]),
+    onStdoutChunk: (chunk) => {
+      if (failure !== undefined) return;
+      try {
+        stream.push(chunk);
+      } catch (error) {
+        failure = error;
+        stop.abort();
+      }
+    },
+  });
+  if (failure !== undefined) throw failure;
+  signal.throwIfAborted();
+  if (run.exitCode !== 0) {
+    const end = run.exitCode === undefined ? `ended by ${run.endedBySignal}` : `exit code ${run.exitCode}`;
+    const said = run.stderr.trim();
+    throw new EmbedError('EM3204', { where: task.binary, why: said === '' ? end : `${said} (${end})` });
+  }
+}
+
+async function main(port: MessagePort, task: EvaluationTask): Promise<void> {
+  const stop = new AbortController();
+  port.once('message', () => stop.abort());
+  let message: WorkerMessage;
+  try {
+    message = { kind: 'done', scores: await score(task, port, stop.signal) };
+  } catch (error) {
+    if (!(error instanceof EmbedError)) throw error; // the other side gets it as an event
+    message = { kind: 'failed', code: error.code, where: error.where, why: error.why };
+  }
+  port.postMessage(message);
+  port.close();
+}
+
+if (parentPort !== null) await main(parentPort, workerData as EvaluationTask);
