@@ -39,6 +39,11 @@ export class Output {
     this.stdout.write(this.stdout.isTTY === true ? printable(text) : text);
   }
 
+  /** Ends streamed text with a line feed; with --json, writes the document that holds the text instead. */
+  endStream(document: unknown): void {
+    this.result(document, () => '');
+  }
+
   /** Lines to the user that are no result. */
   say(lines: string): void {
     if (!this.mode.quiet) this.stderr.write(`${lines}\n`);

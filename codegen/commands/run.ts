@@ -73,9 +73,10 @@ export const run = defineCommand({
       onText: (piece) => output.stream(piece),
     };
     // Text and a bar would overwrite each other.
-    const progress = output.sharesTerminal ? { ...quietProgress, warn: context.progress.warn } : context.progress;
+    const warn = (message: string) => context.progress.warn(message);
+    const progress = output.sharesTerminal ? { ...quietProgress, warn } : context.progress;
     const result = await runBundle(argument!, runOptions, { ...context, progress });
-    output.finish(result);
+    output.endStream(result);
     output.say(runSummary(result));
     return result.output.matchesGolden === false ? 1 : 0;
   },

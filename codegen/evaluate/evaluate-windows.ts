@@ -32,21 +32,18 @@ export async function evaluateWindows(
   const stopAll = () => running.forEach((thread) => thread.stop());
   signal.addEventListener('abort', stopAll, { once: true });
   if (signal.aborted) stopAll();
+  let failure: unknown;
+  const stopOthers = (error: unknown) => {
+    failure ??= error; // what the others say then is only that they were stopped
+    stopAll();
+    return undefined;
+  };
   try {
-    const ends = await Promise.allSettled(
-      running.map((thread) =>
-        thread.scores.catch((error: unknown) => {
-          stopAll();
-          throw error;
-        }),
-      ),
-    );
+    const scores = await Promise.all(running.map((thread) => thread.scores.catch(stopOthers)));
     await Promise.all(running.map((thread) => thread.exited));
     signal.throwIfAborted();
-    return ends.map((end) => {
-      if (end.status === 'rejected') throw end.reason;
-      return end.value;
-    });
+    if (failure !== undefined) throw failure;
+    return scores.filter((one) => one !== undefined);
   } finally {
     signal.removeEventListener('abort', stopAll);
   }

@@ -50,7 +50,11 @@ const windowTimeoutMs = 600_000;
 const longestTimeoutMs = 2 ** 31 - 1;
 
 /** Runs em-run over the windows and returns what they scored. Throws EM3204 where em-run fails. */
-async function score(task: EvaluationTask, port: MessagePort, signal: AbortSignal): Promise<EvaluationScores> {
+async function score(
+  task: EvaluationTask,
+  port: MessagePort,
+  stop: AbortController,
+): Promise<EvaluationScores> {
   const checkpoint = openCheckpoint(task.checkpoint);
   try {
     const graph = buildGraph(checkpoint, task.context);
@@ -64,7 +68,7 @@ async function score(task: EvaluationTask, port: MessagePort, signal: AbortSigna
         ? null
         : scorerFor(dequantizedWeights(checkpoint, graph, task.matrices, task.weightBytes));
     let positions = 0;
-    await runWindows(task, graph.vocabSize, signal, (logits) => {
+    await runWindows(task, graph.vocabSize, stop, (logits) => {
       reference.add(positions, logits);
       integerCost?.add(positions, logits);
       positions++;
@@ -80,11 +84,11 @@ async function score(task: EvaluationTask, port: MessagePort, signal: AbortSigna
   }
 }
 
-/** Starts em-run and hands on its logits. The pipe between holds em-run back while they are compared. */
+/** Starts em-run and hands on its logits. The pipe between them holds em-run back while they are compared. */
 async function runWindows(
   task: EvaluationTask,
   vocabSize: number,
-  signal: AbortSignal,
+  stop: AbortController,
   onPosition: (logits: Int32Array) => void,
 ): Promise<void> {
   const windows = task.ids.length / task.window;
@@ -92,13 +96,12 @@ async function runWindows(
     ...[task.blob, '--no-verify', '--logits=-', `--ids-file=${task.idsFile}`, `--window=${task.window}`],
     ...[`--first-window=${task.firstWindow}`, `--windows=${windows}`],
   ];
-  const stop = new AbortController();
   let failure: unknown;
   const stream = new LogitsStream(vocabSize, onPosition);
   const run = await runLocally(task.target, task.binary, args, {
     mode: 'host',
     timeoutMs: Math.min(longestTimeoutMs, windows * windowTimeoutMs),
-    signal: AbortSignal.any([signal, stop.signal]),
+    signal: stop.signal,
     onStdoutChunk: (chunk) => {
       if (failure !== undefined) return;
       try {
@@ -110,7 +113,7 @@ async function runWindows(
     },
   });
   if (failure !== undefined) throw failure;
-  signal.throwIfAborted();
+  stop.signal.throwIfAborted();
   if (run.exitCode !== 0) {
     const end = run.exitCode === undefined ? `ended by ${run.endedBySignal}` : `exit code ${run.exitCode}`;
     const said = run.stderr.trim();
@@ -123,13 +126,13 @@ async function main(port: MessagePort, task: EvaluationTask): Promise<void> {
   port.once('message', () => stop.abort());
   let message: WorkerMessage;
   try {
-    message = { kind: 'done', scores: await score(task, port, stop.signal) };
+    message = { kind: 'done', scores: await score(task, port, stop) };
   } catch (error) {
     if (!(error instanceof EmbedError)) throw error; // the other side gets it as an event
     message = { kind: 'failed', code: error.code, where: error.where, why: error.why };
   }
   port.postMessage(message);
-  port.close();
+  port.unref(); // nothing keeps the thread any more
 }
 
 if (parentPort !== null) await main(parentPort, workerData as EvaluationTask);

@@ -17,31 +17,34 @@ export interface PreTokenizer {
   readonly digits: 'none' | 'each' | 'runs';
 }
 
-const patterns: Readonly<Record<string, Pick<PreTokenizer, 'pattern' | 'digitsPerPiece'>>> = {
-  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+": {
-    pattern: 'gpt2',
-    digitsPerPiece: 0,
-  },
-  [cl100k('{1,3}')]: { pattern: 'cl100k', digitsPerPiece: 3 },
-  [cl100k('')]: { pattern: 'cl100k', digitsPerPiece: 1 },
-  // GPT-4 as OpenAI writes it today: possessive quantifiers, which change nothing but the time it takes.
-  "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+":
-    { pattern: 'cl100k', digitsPerPiece: 3 },
-};
+const gpt2Expression = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
-/** The expression of GPT-4 with the given quantifier of digits: none for Qwen 2, {1,3} for the others. */
-function cl100k(digits: string): string {
-  const contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
-  const spaces = '\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
-  return `${contractions}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|${spaces}`;
-}
+/** Llama 3 and GPT-4, with the quantifier {1,3} of digits; Qwen 2, without one. */
+const cl100kExpression = (digits: string) =>
+  [
+    ...["(?i:'s|'t|'re|'ve|'m|'ll|'d)", '[^\\r\\n\\p{L}\\p{N}]?\\p{L}+', `\\p{N}${digits}`],
+    ...[' ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*', '\\s*[\\r\\n]+', '\\s+(?!\\S)', '\\s+'],
+  ].join('|');
+
+/** GPT-4 as it is written today: the same pieces, with quantifiers that save time by not backtracking. */
+const possessiveExpression = [
+  ...["'(?i:[sdmt]|ll|ve|re)", '[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+', '\\p{N}{1,3}'],
+  ...[' ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*', '\\s*[\\r\\n]', '\\s+(?!\\S)', '\\s+'],
+].join('|');
+
+const patterns: ReadonlyMap<string, Pick<PreTokenizer, 'pattern' | 'digitsPerPiece'>> = new Map([
+  [gpt2Expression, { pattern: 'gpt2', digitsPerPiece: 0 }],
+  [cl100kExpression('{1,3}'), { pattern: 'cl100k', digitsPerPiece: 3 }],
+  [cl100kExpression(''), { pattern: 'cl100k', digitsPerPiece: 1 }],
+  [possessiveExpression, { pattern: 'cl100k', digitsPerPiece: 3 }],
+]);
 
 /**
  * The pattern that an expression of a tokenizer.json stands for, or null. Expressions are recognised, not
  * interpreted.
  */
 export function patternOf(expression: string): Pick<PreTokenizer, 'pattern' | 'digitsPerPiece'> | null {
-  return Object.hasOwn(patterns, expression) ? patterns[expression] : null;
+  return patterns.get(expression) ?? null;
 }
 
 /** The ends of the pieces of text[start, end), ascending, the last one `end`. Linear in the length. */
@@ -110,7 +113,7 @@ function gpt2End(text: Uint8Array, at: number, end: number): number {
   return whiteSpaceEnd(text, at, end, false);
 }
 
-/** The alternatives of cl100k() in their order. */
+/** The alternatives of cl100kExpression in their order. */
 function cl100kEnd(text: Uint8Array, at: number, end: number, digitsPerPiece: number): number {
   const contraction = contractionEnd(text, at, end, true);
   if (contraction > at) return contraction;

@@ -3,7 +3,9 @@
 /** The version of Unicode these data are from. */
 export const unicodeVersion = '17.0';
 
-/** Code points of general category L, as ranges gap.count in base 36; gap counts from the end of the range before. */
+/**
+ * Code points of general category L: ranges gap.count in base 36; gap counts from the end of the last range.
+ */
 export const letterRanges = `
 1t.q 6.q 1b.1 a.1 4.1 5.n 1.v 1.cq 4.c e.5 7.1 1.1 3l.5 1.2 2.4 1.1 6.1 1.3 1.1 1.k 1.2b 1.3v 8.4m 1.12 2.1
 6.15 1z.r 4.4 19.17 z.2 1.2r 1.1 f.2 7.2 a.3 2.1 g.1 1.u t.2h b.1 o.x 9.2 4.1 5.m 4.1 9.1 3.1 n.p 7.b 5.o
@@ -46,7 +48,9 @@ bo.j 2l.a ie.a 2e.t 6b.a 1y.a 1i.a 9y.a 2u.l tn.33 c01.a 1t2.a 2e.a 3q.a 1.7 em.
 30.p ut.1e 1ts.a bq.a dy.a 6v.a jw.9 3k.a lz.1n 1.3 1.4 24.19 1.f qq.d 25f.a
 `;
 
-/** Marks with a canonical combining class other than 0, as ranges gap.count.class; classes renumbered in their order. */
+/**
+ * Marks with a canonical combining class other than 0: ranges gap.count.class; classes renumbered in order.
+ */
 export const combiningRanges = `
 lc.l.1f 0.1.1g 0.4.1a 0.1.1g 0.1.18 0.5.1a 0.2.16 0.4.1a 0.2.16 0.b.1a 0.5.1 0.4.1a 0.3.1f 2.1.1f 2.1.1j
 0.1.1f 0.3.1a 0.3.1f 0.2.1a 1.3.1f 0.4.1a 0.1.1f 0.1.1g 0.2.1a 0.1.1f 0.1.1h 0.2.1i 0.1.1h 0.2.1i 0.1.1h
@@ -77,7 +81,9 @@ u.4.1f 44.3.1f 2pn.7.1f 1.h.1f 2.7.1f 1.2.1f 1.5.1f 2s.1.1f 4g.7.1f af.1.1f 1p.4
 72.1.1f 0.1.1a 6r.1.1f 2.1.1f 7.2.1f 5.1.1f d6.7.1a 31.6.1f 0.1.3
 `;
 
-/** Full canonical decompositions as gap.code.code...; ! marks those that composition does not undo. Without Hangul. */
+/**
+ * Full canonical decompositions but Hangul: gap.code.code...; ! marks those that composition does not undo.
+ */
 export const decompositionWords = `
 5c.1t.lc 0.1t.ld 0.1t.le 0.1t.lf 0.1t.lk 0.1t.lm 1.1v.mf 0.1x.lc 0.1x.ld 0.1x.le 0.1x.lk 0.21.lc 0.21.ld
 0.21.le 0.21.lk 1.26.lf 0.27.lc 0.27.ld 0.27.le 0.27.lf 0.27.lk 2.2d.lc 0.2d.ld 0.2d.le 0.2d.lk 0.2h.ld

@@ -152,12 +152,17 @@ export function template(token: string, id: number): Json {
   };
 }
 
-export const llama3Expression =
-  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+const contraction = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
+const words = '[^\\r\\n\\p{L}\\p{N}]?\\p{L}+';
+const symbols = ' ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*';
+const spaces = '\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
+export const llama3Expression = `${contraction}|${words}|\\p{N}{1,3}|${symbols}|${spaces}`;
+export const qwen2Expression = `${contraction}|${words}|\\p{N}|${symbols}|${spaces}`;
 /** GPT-4 as OpenAI writes it today. */
-export const gpt4Expression =
-  "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+";
-export const qwen2Expression = llama3Expression.replace('{1,3}', '');
+export const gpt4Expression = [
+  "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}{1,3}",
+  ' ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+',
+].join('|');
 
 const plainByteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false };
 

@@ -1,0 +1,108 @@
+/** A result record in the words of a terminal. */
+import { relative } from 'node:path';
+import type { Result } from '../../deploy/result.js';
+import { printable } from '../diagnostics/printable.js';
+import type { BuildResult } from '../pipeline.js';
+import { formatAmount, formatBytes, formatCount, formatDuration, formatMagnitude } from './quantities.js';
+import { fieldList } from './text-table.js';
+
+type Row = readonly [string, string];
+
+/** Characters of generated text that are worth a summary. */
+const shownText = 300;
+
+/** What a build came to. */
+export function buildSummary({ bundle, manifest, result }: BuildResult): string {
+  const path = relativePath(bundle);
+  const { architecture, name, parameters } = manifest.model;
+  return fieldList([
+    ['model', printable(`${name} (${architecture}, ${formatCount(parameters)} parameters)`)],
+    ['target', printable(`${result.target}, ${manifest.targetSpec.description}`)],
+    ...sizeRows(result),
+    ...runRows(result),
+    ['bundle', printable(path)],
+    ['next', printable(`embed-model run ${path} --prompt TEXT`)],
+  ]);
+}
+
+/** What a run came to; its text was printed as it came. */
+export function runSummary(result: Result): string {
+  return fieldList(runRows(result, false));
+}
+
+/** All of a record, for inspect. */
+export function resultSummary(result: Result): string {
+  const { name, family, parameters } = result.model;
+  return fieldList([
+    ['model', printable(`${name} (${family}, ${formatCount(parameters)} parameters)`)],
+    ['target', printable(result.target)],
+    ['build', printable(result.build.id)],
+    ...sizeRows(result),
+    ...runRows(result),
+    ...result.warnings.map((warning): Row => ['warning', printable(warning)]),
+  ]);
+}
+
+function sizeRows({ quantization, files, memory }: Result): Row[] {
+  const { name, bitsPerWeight, formats, method } = quantization;
+  const tensors = Object.entries(formats).map(([format, count]) => `${formatAmount(count, 'tensor')} ${format}`);
+  const { textBytes, rodataBytes } = files;
+  const parts = [
+    `weights ${formatBytes(memory.weightsBytes)}`,
+    `KV cache ${formatBytes(memory.kvCacheBytes)}`,
+    `activations ${formatBytes(memory.activationBytes)}`,
+    ...(memory.stackBytes === null ? [] : [`stack ${formatBytes(memory.stackBytes)}`]),
+  ];
+  return [
+    [
+      'quantization',
+      printable(`${name}, ${bitsPerWeight.toFixed(2)} bits per weight, ${method} (${tensors.join(', ')})`),
+    ],
+    ['blob', formatBytes(files.blobBytes)],
+    ...(textBytes === null || rodataBytes === null
+      ? []
+      : [['code', `${formatBytes(textBytes + rodataBytes)} without weights`] as const]),
+    ['memory', parts.join(', ')],
+  ];
+}
+
+function runRows(result: Result, withText = true): Row[] {
+  const { board, output, memory } = result;
+  if (board.transport === null) return [['run', 'not run']];
+  const where = board.emulated ? `under ${board.name}` : `on this machine (${board.cpu ?? 'unknown CPU'})`;
+  return [
+    ...(withText && output.text !== null ? [['text', quoted(`${output.prompt ?? ''}${output.text}`)] as const] : []),
+    ['run', printable(where)],
+    ['speed', speedText(result)],
+    ...(memory.peakRssBytes === null ? [] : [['peak memory', formatBytes(memory.peakRssBytes)] as const]),
+    ['logits', `digest ${output.logitsDigest ?? 'none'}${goldenText(output.matchesGolden)}`],
+  ];
+}
+
+function goldenText(matches: boolean | null): string {
+  if (matches === null) return '';
+  return matches ? ', equal to the golden one' : ', NOT EQUAL to the golden one: this build computes something else';
+}
+
+function speedText({ board, speed }: Result): string {
+  const { generatedTokens, threads, tokensPerSecond, promptTokens, promptTokensPerSecond, timeToFirstTokenMs } = speed;
+  const perSecond = (rate: number | null) => (rate === null ? '' : ` at ${formatMagnitude(rate)} tokens/s`);
+  const parts = [
+    ...(promptTokens === null ? [] : [`prompt ${formatAmount(promptTokens, 'token')}${perSecond(promptTokensPerSecond)}`]),
+    ...(generatedTokens === null ? [] : [`generated ${generatedTokens}${perSecond(tokensPerSecond.median)}`]),
+    ...(timeToFirstTokenMs === null ? [] : [`first after ${formatDuration(timeToFirstTokenMs / 1000)}`]),
+    ...(threads === null ? [] : [formatAmount(threads, 'thread')]),
+  ];
+  return `${parts.join(', ')}${board.emulated ? ' (emulated: says nothing about a board)' : ''}`;
+}
+
+function quoted(text: string): string {
+  const shown = text.length > shownText ? `${text.slice(0, shownText)}...` : text;
+  return printable(shown.trim());
+}
+
+/** As short as it can be typed. */
+function relativePath(path: string): string {
+  const shorter = relative(process.cwd(), path);
+  return shorter.startsWith('..') || shorter.length >= path.length ? path : `./${shorter}`;
+}

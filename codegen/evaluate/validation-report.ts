@@ -1,0 +1,38 @@
+/** validation_report.json: how much worse the quantized model predicts a text than its checkpoint. */
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { unwritable } from '../bundle/output-folder.js';
+import type { ValidationStatistics } from './statistics.js';
+
+/** Natural logarithms (nats) throughout. */
+export interface ValidationReport extends ValidationStatistics {
+  readonly schemaVersion: 1;
+  readonly model: string;
+  readonly plan: string;
+  readonly text: { readonly name: string; readonly sha256: string };
+  /** Tokens in a window; all but its first are scored. */
+  readonly window: number;
+  /** Tokens a second over those of the same model with 16-bit weights on the same machine; null where not measured. */
+  readonly speedAgainst16Bit: number | null;
+  /** Bytes of the weights in the blob over those of the same model with 16-bit weights; null where not known. */
+  readonly sizeAgainst16Bit: number | null;
+  /** Most that perplexity may grow, as a fraction. */
+  readonly threshold: number;
+  /** The emitted C against the same quantized weights in float: what integers alone cost. Null where not asked for. */
+  readonly integerCost: Pick<ValidationStatistics, 'reference' | 'lnRatio' | 'kld' | 'sameTop'> | null;
+}
+
+/** Writes <bundle>/report/validation_report.json in one step. Throws EM1301. */
+export function writeValidationReport(bundle: string, report: ValidationReport): void {
+  const folder = join(bundle, 'report');
+  const path = join(folder, 'validation_report.json');
+  const staged = `${path}.${process.pid}`;
+  try {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(staged, `${JSON.stringify(report, null, 2)}\n`);
+    renameSync(staged, path);
+  } catch (cause) {
+    rmSync(staged, { force: true });
+    throw unwritable(path, cause);
+  }
+}

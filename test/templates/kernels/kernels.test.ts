@@ -1,0 +1,187 @@
+/** Conformance: the C kernels give the results of the TypeScript reference bit for bit, wherever they run. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { LogitsDigest } from '../../../codegen/arithmetic/digest.js';
+import { Sampler } from '../../../codegen/arithmetic/sampler.js';
+import { Vectors } from '../../codegen/arithmetic/vectors.js';
+import { compile, freestandingFlags, onPath, root, runtimeFolder, warningFlags } from '../c-compiler.js';
+import { attentionCases } from './attention-cases.js';
+import { elementwiseCases, fixedPointCases, normCases, quantizeCases } from './function-cases.js';
+import { high, type KernelCase, low } from './kernel-case.js';
+import { linearCases } from './linear-cases.js';
+
+const here = join(root, 'test', 'templates', 'kernels');
+const kernels = join(root, 'templates', 'kernels');
+const folder = mkdtempSync(join(tmpdir(), 'embed-model-kernels-'));
+t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Platform {
+  readonly name: string;
+  readonly compiler: string;
+  readonly flags: readonly string[];
+  readonly emulator: readonly string[];
+}
+
+const sanitizers = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+const platforms: readonly Platform[] = [
+  { name: 'gcc on the host', compiler: 'gcc', flags: ['-O3'], emulator: [] },
+  { name: 'clang on the host', compiler: 'clang', flags: ['-O3'], emulator: [] },
+  { name: 'gcc with sanitizers', compiler: 'gcc', flags: sanitizers, emulator: [] },
+  { name: 'clang with sanitizers', compiler: 'clang', flags: sanitizers, emulator: [] },
+  {
+    name: 'Cortex-A72 under qemu-aarch64',
+    compiler: 'aarch64-linux-gnu-gcc',
+    flags: ['-O3', '-static', '-mcpu=cortex-a72'],
+    emulator: ['qemu-aarch64', '-cpu', 'cortex-a72'],
+  },
+  {
+    name: 'RISC-V U54 under qemu-riscv64',
+    compiler: 'riscv64-linux-gnu-gcc',
+    flags: ['-O3', '-static', '-march=rv64gc', '-mabi=lp64d'],
+    emulator: ['qemu-riscv64', '-cpu', 'sifive-u54'],
+  },
+];
+
+/** What a platform lacks here, as tap's skip takes it. */
+function missing({ compiler, emulator }: Platform): string | false {
+  const lacking = [compiler, ...emulator.slice(0, 1)].filter((command) => !onPath(command));
+  return lacking.length > 0 && `no ${lacking.join(', ')}`;
+}
+
+function build(
+  platform: Platform,
+  driver: string,
+  sources: readonly string[],
+  defines: readonly string[],
+): string {
+  const program = join(folder, `${driver}-${platforms.indexOf(platform)}${defines.join('')}`);
+  const includes = [join(here, 'model'), kernels, join(kernels, 'portable'), runtimeFolder].map(
+    (path) => `-I${path}`,
+  );
+  const files = [join(here, `${driver}.c`), ...sources];
+  const args = [...platform.flags, ...warningFlags, ...includes, ...defines, ...files, '-o', program];
+  compile({ name: platform.name, command: platform.compiler, flags: [], emulator: [] }, args);
+  return program;
+}
+
+/** Runs a driver on all cases and names those that it answers otherwise than the reference. */
+function differences(platform: Platform, program: string, cases: readonly KernelCase[]): string[] {
+  const input = Buffer.from(Int32Array.from(cases.flatMap((c) => c.input)).buffer);
+  const [command, ...args] = [...platform.emulator, program];
+  const output = execFileSync(command!, args, { input, maxBuffer: 2 ** 28, stdio: ['pipe', 'pipe', 'pipe'] });
+  const words = new Int32Array(output.buffer.slice(output.byteOffset, output.byteOffset + output.length));
+  let at = 0;
+  const wrong: string[] = [];
+  for (const { name, expected } of cases) {
+    const i = expected.findIndex((word, index) => word !== words[at + index]);
+    if (i >= 0) wrong.push(`${name}: word ${i} is ${words[at + i]}, expected ${expected[i]}`);
+    at += expected.length;
+  }
+  if (at !== words.length) wrong.push(`${words.length} words came back instead of ${at}`);
+  return wrong;
+}
+
+const kernelCases = [
+  ...fixedPointCases(),
+  ...elementwiseCases(),
+  ...quantizeCases(),
+  ...normCases(),
+  ...linearCases(),
+  ...attentionCases(),
+];
+
+/** Logits with ties, plateaus and cliffs, under settings of every kind. */
+function sampleCases(vocabulary: number, logitsFrac: number): KernelCase[] {
+  const vectors = new Vectors(7n);
+  const draws = 6;
+  const temperatures = [0, 1, 655, 52429, 65536, 131072, 2 ** 32 - 1];
+  return Array.from({ length: 140 }, (_, i): KernelCase => {
+    const logits = vectors.activations(vocabulary, Math.floor(i / 7));
+    if (i % 2 === 0) logits.set(logits.map((v) => (v >> 26) * 2 ** Math.min(logitsFrac, 20)));
+    const temperatureQ16 = temperatures[i % 7]!;
+    const topK = [0, 1, 40, vocabulary, vocabulary + 9][i % 5]!;
+    const topPQ16 = [0, 65536, 58982, 1][i % 4]!;
+    const seed = vectors.uint64(64);
+    const sampler = new Sampler({ temperatureQ16, topK, topPQ16, seed });
+    const digest = new LogitsDigest();
+    digest.add(logits);
+    const folded = BigInt(`0x${digest.hex()}`);
+    const ids = Array.from({ length: draws }, () => sampler.sample(logits, logitsFrac));
+    return {
+      name: `temperature ${temperatureQ16}, top-k ${topK}, top-p ${topPQ16}, case ${i}`,
+      input: [temperatureQ16 | 0, topK, topPQ16, low(seed), high(seed), draws, ...logits],
+      expected: [low(folded), high(folded), ...ids, low(sampler.state), high(sampler.state)],
+    };
+  });
+}
+
+const samplers = [
+  { vocabulary: 300, logitsFrac: 20 },
+  { vocabulary: 1, logitsFrac: 0 },
+  { vocabulary: 5000, logitsFrac: 30 },
+].map((shape) => ({ ...shape, cases: sampleCases(shape.vocabulary, shape.logitsFrac) }));
+
+for (const platform of platforms) {
+  t.test(`kernels: ${platform.name}`, { skip: missing(platform) }, async (t) => {
+    const program = build(platform, 'kernel_driver', [], []);
+    t.strictSame(differences(platform, program, kernelCases), [], `${kernelCases.length} cases`);
+  });
+
+  t.test(`sampling and digest: ${platform.name}`, { skip: missing(platform) }, async (t) => {
+    for (const { vocabulary, logitsFrac, cases } of samplers) {
+      const defines = [`-DEM_VOCAB=${vocabulary}`, `-DEM_LOGITS_FRAC=${logitsFrac}`];
+      const program = build(platform, 'sample_driver', [join(runtimeFolder, 'em_sample.c')], defines);
+      t.strictSame(
+        differences(platform, program, cases),
+        [],
+        `${cases.length} cases of ${vocabulary} logits`,
+      );
+    }
+  });
+}
+
+t.test('cases reach the places they are made for', async (t) => {
+  const named = (pattern: RegExp) => kernelCases.filter(({ name }) => pattern.test(name));
+  t.ok(named(/accumulator shift [12]/).length >= 6, 'accumulators beyond int32');
+  t.ok(named(/saturating/).every(({ expected }) => expected.every((v) => Math.abs(v) === 0x7fffffff)));
+  const results = named(/^w\d+t? \d+ x \d+,/).flatMap(({ expected }) => expected);
+  const plain = results.filter((v) => v !== 0 && Math.abs(v) < 0x7fffffff);
+  t.ok(plain.length > results.length * 0.6, 'most products neither vanish nor saturate');
+});
+
+t.test('headers compile alone without a warning', async (t) => {
+  const includes = [join(here, 'model'), kernels, join(kernels, 'portable'), runtimeFolder].map(
+    (path) => `-I${path}`,
+  );
+  const headers = [
+    ...readdirSync(kernels),
+    ...readdirSync(join(kernels, 'portable')).map((name) => join('portable', name)),
+  ];
+  for (const compiler of ['gcc', 'clang', 'aarch64-linux-gnu-gcc', 'riscv64-linux-gnu-gcc']) {
+    t.test(compiler, { skip: !onPath(compiler) && `no ${compiler}` }, async (t) => {
+      for (const header of headers.filter((name) => name.endsWith('.h'))) {
+        const flags = [
+          ...freestandingFlags,
+          ...includes,
+          '-O2',
+          '-x',
+          'c',
+          '-c',
+          '-o',
+          join(folder, 'header.o'),
+        ];
+        t.doesNotThrow(
+          () =>
+            compile({ name: compiler, command: compiler, flags: [], emulator: null }, [
+              ...flags,
+              join(kernels, header),
+            ]),
+          header,
+        );
+      }
+    });
+  }
+});
