@@ -32,6 +32,21 @@ export const quantizationDiagnostics = {
     fix: 'give a text of at least two tokens; a certified result needs 32 windows',
     exit: 2,
   },
+  EM2012: {
+    what: 'evaluation text cannot be used',
+    fix: 'give --text a text file, or --ids a file of little-endian uint16 token ids',
+    exit: 2,
+  },
+  EM2013: {
+    what: 'not the checkpoint that the bundle was built from',
+    fix: 'give the checkpoint with --model, or build the bundle again',
+    exit: 2,
+  },
+  EM2014: {
+    what: 'the checkpoint does not quantize to the weights of the bundle',
+    fix: 'build the bundle again with this version of embed-model',
+    exit: 2,
+  },
   EM2003: {
     what: 'an accumulator of this matrix could overflow',
     fix: 'give the tensor another format in PLAN.json',

@@ -29,7 +29,9 @@ export async function evaluateWindows(
     const ids = job.ids.slice(first * job.window, end * job.window);
     return new EvaluationThread({ ...job, ids, firstWindow: first, weightBytes }, () => progress.advance(1));
   });
-  const stopAll = () => running.forEach((thread) => thread.stop());
+  const stopAll = () => {
+    for (const thread of running) thread.stop();
+  };
   signal.addEventListener('abort', stopAll, { once: true });
   if (signal.aborted) stopAll();
   let failure: unknown;

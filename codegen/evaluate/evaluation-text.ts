@@ -50,11 +50,7 @@ const SEPARATOR = /\n*^<\|endoftext\|>$\n*/m;
  * `<|endoftext|>` on a line of its own stands between them. Special tokens written elsewhere are plain text, and no token is put
  * before the first document. Throws EM2012.
  */
-export function readText(
-  path: string,
-  tokenizer: TokenizerModel,
-  eosIds: readonly number[],
-): EvaluationText {
+export function readText(path: string, tokenizer: TokenizerModel, eosIds: readonly number[]): EvaluationText {
   const bytes = readBounded(path);
   // Latin-1 gives every byte a character, so that bytes that are no UTF-8 come through as they are.
   const documents = bytes.toString('latin1').replaceAll('\r\n', '\n').split(SEPARATOR);

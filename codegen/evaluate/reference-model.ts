@@ -10,67 +10,58 @@ import { buildGraph } from '../graph/build.js';
 import type { Graph } from '../graph/graph.js';
 import { type IntegerModel, lower } from '../lower/lower.js';
 import type { StageContext } from '../progress.js';
-import { quantizedHash } from '../quantize/matrix.js';
+import { type QuantizedMatrix, quantizedHash } from '../quantize/matrix.js';
 import { quantizeGraph } from '../quantize/quantize.js';
 
 export interface ReferenceModel {
-  /** Its checkpoint is open; the caller closes it. */
-  readonly source: ModelSource;
   readonly graph: Graph;
+  /** The checkpoint's own, in float. */
   readonly weights: FloatWeights;
+  /** Quantized by the plan of the bundle, as the graph names them. */
+  readonly matrices: ReadonlyMap<string, QuantizedMatrix>;
   /** The integers of the bundle. */
   readonly model: IntegerModel;
 }
 
 /**
- * Opens the checkpoint that the manifest names, or the one at `modelPath`, and quantizes it by the manifest's plan and ranges.
- * Throws EM2013 for a checkpoint that is not there or not the bundle's, EM2014 where its quantized weights are not the bundle's.
+ * Opens the checkpoint that the manifest names, or the one at `modelPath`; the caller closes it. Throws EM2013 where it is not
+ * there or not the one that the bundle was built from, and the errors of openModelSource.
  */
-export async function openReferenceModel(
-  manifest: Manifest,
-  modelPath: string | null,
-  context: StageContext,
-): Promise<ReferenceModel> {
+export function openReferenceSource(manifest: Manifest, modelPath: string | null): ModelSource {
   const path = modelPath ?? manifest.model.source;
   if (modelPath === null && path !== BUNDLED && !existsSync(path)) {
-    throw new EmbedError('EM2013', {
-      where: path,
-      why: `the bundle was built from it, and it is not there (${resolve(path)})`,
-    });
+    const why = `the bundle was built from it, and it is not there (${resolve(path)})`;
+    throw new EmbedError('EM2013', { where: path, why });
   }
   const source = openModelSource(path);
   try {
-    return await quantizeAgain(manifest, source, context);
+    const found = source.checkpoint.sha256();
+    if (found !== manifest.model.sha256) {
+      const why = `its SHA-256 is ${found}, that of the bundle's model ${manifest.model.sha256}`;
+      throw new EmbedError('EM2013', { where: source.path, why });
+    }
+    return source;
   } catch (error) {
     source.checkpoint.close();
     throw error;
   }
 }
 
-async function quantizeAgain(
+/** Quantizes the checkpoint by the plan and the ranges of the manifest. Throws EM2014 where that gives other weights. */
+export async function quantizeReference(
   manifest: Manifest,
-  source: ModelSource,
+  { checkpoint, path }: ModelSource,
   context: StageContext,
 ): Promise<ReferenceModel> {
-  const { checkpoint } = source;
-  const found = checkpoint.sha256();
-  if (found !== manifest.model.sha256) {
-    throw new EmbedError('EM2013', {
-      where: source.path,
-      why: `its SHA-256 is ${found}, the bundle's model has ${manifest.model.sha256}`,
-    });
-  }
   const graph = buildGraph(checkpoint, manifest.context);
   const matrices = await quantizeGraph(graph, checkpoint, manifest.plan, manifest.plan.name, context);
-  const quantized = quantizedHash(matrices.values());
-  if (quantized !== manifest.build.quantizedSha256) {
-    throw new EmbedError('EM2014', {
-      where: source.path,
-      why: `quantized hash ${quantized}, the manifest has ${manifest.build.quantizedSha256}`,
-    });
+  const found = quantizedHash(matrices.values());
+  if (found !== manifest.build.quantizedSha256) {
+    const why = `quantized hash ${found}, the manifest has ${manifest.build.quantizedSha256}`;
+    throw new EmbedError('EM2014', { where: path, why });
   }
   const weights = checkpointWeights(checkpoint, graph);
   const ranges = new Map(Object.entries(manifest.quantization.ranges));
   const model = lower({ graph, matrices, vector: (name) => weights.vector(name), ranges });
-  return { source, graph, weights, model };
+  return { graph, weights, matrices, model };
 }

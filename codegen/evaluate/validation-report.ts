@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { unwritable } from '../bundle/output-folder.js';
 import type { ValidationStatistics } from './statistics.js';
 
+/** The emitted C against the same quantized weights in float: what integers alone cost. */
+export type IntegerCost = Pick<ValidationStatistics, 'reference' | 'lnRatio' | 'kld' | 'sameTop'>;
+
 /** Natural logarithms (nats) throughout. */
 export interface ValidationReport extends ValidationStatistics {
   readonly schemaVersion: 1;
@@ -18,8 +21,8 @@ export interface ValidationReport extends ValidationStatistics {
   readonly sizeAgainst16Bit: number | null;
   /** Most that perplexity may grow, as a fraction. */
   readonly threshold: number;
-  /** The emitted C against the same quantized weights in float: what integers alone cost. Null where not asked for. */
-  readonly integerCost: Pick<ValidationStatistics, 'reference' | 'lnRatio' | 'kld' | 'sameTop'> | null;
+  /** Null where not asked for. */
+  readonly integerCost: IntegerCost | null;
 }
 
 /** Writes <bundle>/report/validation_report.json in one step. Throws EM1301. */

@@ -18,7 +18,7 @@ export interface ScoredWindows {
 
 export class WindowScorer {
   readonly #validation = new Validation();
-  #logits = new Float32Array(0);
+  #logits: Float32Array = new Float32Array(0);
 
   constructor(
     readonly windows: ScoredWindows,

@@ -1,5 +1,6 @@
 /** The C of templates/runtime against the TypeScript, id for id and byte for byte. */
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
@@ -100,9 +101,23 @@ t.test('under AddressSanitizer and UBSan', needsCompiler, async (t) => {
   });
 
   for (const name of ['os-nano', 'os-tiny', 'prose-gpt2']) {
-    t.test(`${name}: 500 lines`, needsShared(`models/${name}`, 'corpora'), async (t) => {
-      requireEqual(t, driver, openShared(name).tokenizer, corpusLines('os_validation.txt', 500));
-    });
+    t.test(
+      `${name}: the cases of its oracle, and 500 lines`,
+      needsShared(`models/${name}`, 'corpora'),
+      async (t) => {
+        const { tokenizer, folder } = openShared(name);
+        const oracle = JSON.parse(readFileSync(join(folder, 'oracle.json'), 'utf8'));
+        const cases: { text: string; ids: number[]; decoded: string }[] = oracle.tokenizer;
+        t.same(
+          driver.run(
+            compileTokenizer(tokenizer),
+            cases.map(({ text }) => ({ text })),
+          ),
+          cases.map(({ ids, decoded }) => ({ status: 0, ids, text: decoded })),
+        );
+        requireEqual(t, driver, tokenizer, corpusLines('os_validation.txt', 500));
+      },
+    );
   }
 });
 

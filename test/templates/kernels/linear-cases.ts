@@ -67,10 +67,15 @@ function linearCase(name: string, setting: LinearSetting): KernelCase {
   return { name: `${name}, accumulator shift ${shift}`, input, expected };
 }
 
-/** A shift_base under which results of this matrix are neither all saturated nor all zero. */
+/** Shift of activations that fill int32, and bits that most results shall have. */
+const TOKEN_SHIFT = 16;
+const RESULT_BITS = 22;
+
+/** A shift_base under which results of this matrix neither saturate nor vanish, but for a few. */
 function middlingShift(matrix: QuantizedMatrix): number {
-  const sumBits = Math.log2(matrix.columns) / 2 + formats[matrix.format].bits + 13 - accumulatorShift(matrix);
-  return Math.round(sumBits + 30 - 24 - 40);
+  const { bits, grouped } = formats[matrix.format];
+  const sumBits = Math.log2(matrix.columns) / 2 + bits + (grouped ? 11 : 5) - accumulatorShift(matrix);
+  return Math.round(sumBits + 30 + TOKEN_SHIFT - RESULT_BITS - Math.max(...matrix.exponents));
 }
 
 export function linearCases(): KernelCase[] {
@@ -88,7 +93,7 @@ export function linearCases(): KernelCase[] {
   for (const format of formatNames) {
     for (const [i, [rows, columns]] of shapes.entries()) {
       for (const extreme of [false, true]) {
-        const matrix = randomMatrix(vectors, { format, rows, columns, extreme });
+        const matrix = randomMatrix(vectors, { format, rows, columns, extreme, exponents: [38, 42] });
         const tokens = 1 + (i % 3);
         const values = vectors.activations(tokens * columns, extreme ? 2 + (i % 2) : 0);
         const bias = i % 2 === 0 ? vectors.activations(rows, i) : null;
@@ -113,7 +118,7 @@ function wideCases(vectors: Vectors): KernelCase[] {
     ['w8', 16000],
   ] as const) {
     const matrix = randomMatrix(vectors, { format, rows: 2, columns });
-    matrix.integers.fill(formats[format].min);
+    matrix.integers.fill(formats[format].grouped ? formats[format].min : formats[format].max);
     matrix.subScales?.fill(-127);
     for (const sign of [1, -1]) {
       const values = new Int32Array(columns).fill(sign * INT32_MAX);

@@ -1,0 +1,228 @@
+/** eval: rebuilds a bundle for this machine and measures how much worse it predicts a text than its checkpoint in float. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Target } from '../../targets/target.js';
+import { type Manifest, readManifest } from '../bundle/manifest.js';
+import { unwritable } from '../bundle/output-folder.js';
+import type { ModelSource } from '../checkpoint/model-source.js';
+import { compileModel } from '../compile/model-library.js';
+import { findToolchain } from '../compile/toolchain.js';
+import { EmbedError } from '../diagnostics/error.js';
+import { emitBundle } from '../emit/emit-bundle.js';
+import { kernelSetOf } from '../layout/kernel-set.js';
+import type { IntegerModel } from '../lower/lower.js';
+import type { StageContext } from '../progress.js';
+import { type EvaluationJob, evaluateWindows } from './evaluate-windows.js';
+import {
+  cutWindows,
+  type EvaluationText,
+  type EvaluationWindows,
+  readIds,
+  readText,
+} from './evaluation-text.js';
+import { hostTarget } from './host-target.js';
+import { openReferenceSource, quantizeReference, type ReferenceModel } from './reference-model.js';
+import { Validation, type ValidationData, type ValidationStatistics } from './statistics.js';
+import { type IntegerCost, type ValidationReport, writeValidationReport } from './validation-report.js';
+
+export interface EvaluateOptions {
+  /** Path of a text file, or null. Either this or `ids`. */
+  readonly text: string | null;
+  /** Path of a file of little-endian uint16 ids, or null. */
+  readonly ids: string | null;
+  /** Path of the checkpoint; null: the one the manifest names. */
+  readonly model: string | null;
+  /** Tokens in a window; null: the context. */
+  readonly window: number | null;
+  /** Most tokens to take of the text; null: all. */
+  readonly limit: number | null;
+  /** Most that perplexity may grow, as a fraction: 0.02 for 2 %. */
+  readonly threshold: number;
+  /** Compare with the quantized weights in float as well: what integers alone cost. */
+  readonly integerCost: boolean;
+}
+
+/** Threads of an evaluation at most: each holds a model in float. */
+const MAX_THREADS = 8;
+
+/**
+ * Evaluates a bundle and writes <bundle>/report/validation_report.json. The temporary build is removed, whatever happens.
+ * Throws EM1401 (no bundle), EM2010 to EM2014, EM3201 (no target runs on this machine), EM3204 and what building throws.
+ */
+export async function evaluateBundle(
+  bundle: string,
+  options: EvaluateOptions,
+  context: StageContext,
+): Promise<ValidationReport> {
+  const manifest = readManifest(bundle);
+  const source = openReferenceSource(manifest, options.model);
+  try {
+    const text = readEvaluationText(options, source);
+    const windows = chooseWindows(text, options, manifest, context);
+    const target = await hostTarget(manifest.targetSpec);
+    const reference = await quantizeReference(manifest, source, context);
+    const scores = await withHostBuild(manifest, target, source, reference.model, context, (folder) => {
+      const job = jobFor(folder, target, source, reference, windows, options);
+      return runJob(job, context);
+    });
+    const report = composeReport(manifest, reference, text, windows, options, scores);
+    writeValidationReport(bundle, report);
+    return report;
+  } finally {
+    source.checkpoint.close();
+  }
+}
+
+function readEvaluationText(
+  { text, ids }: EvaluateOptions,
+  { checkpoint, ...source }: ModelSource,
+): EvaluationText {
+  const { vocabSize, eosIds } = checkpoint.config;
+  if (ids !== null) return readIds(ids, vocabSize);
+  if (text === null) {
+    throw new EmbedError('EM2012', { where: 'eval', why: 'neither a text nor ids were given' });
+  }
+  if (source.tokenizer === null) {
+    const why = `the model has no tokenizer (${source.tokenizerMissing}), so only --ids can be used`;
+    throw new EmbedError('EM2012', { where: text, why });
+  }
+  return readText(text, source.tokenizer, eosIds);
+}
+
+function chooseWindows(
+  text: EvaluationText,
+  options: EvaluateOptions,
+  manifest: Manifest,
+  { progress }: StageContext,
+): EvaluationWindows {
+  const asked = options.window ?? manifest.context;
+  if (!Number.isInteger(asked) || asked < 2 || asked > manifest.context) {
+    const why = `${asked} is not from 2 to the context of ${manifest.context}`;
+    throw new EmbedError('EM1202', { where: '--window', why });
+  }
+  const windows = cutWindows(text, asked, options.limit);
+  if (windows.window < asked) {
+    progress.warn(
+      `${text.name}: ${windows.window} tokens fill no window of ${asked}; they are evaluated as one`,
+    );
+  } else if (windows.left > 0) {
+    progress.warn(
+      `${text.name}: the last ${windows.left} tokens fill no window of ${asked} and are left out`,
+    );
+  }
+  return windows;
+}
+
+/** Builds the integer model for this machine in a temporary folder, which is removed when `use` is done. */
+async function withHostBuild<T>(
+  manifest: Manifest,
+  target: Target,
+  source: ModelSource,
+  model: IntegerModel,
+  context: StageContext,
+  use: (folder: string) => Promise<T>,
+): Promise<T> {
+  const toolchain = await findToolchain(target);
+  const { RealFileSystemHost } = await import('@ts-morph/common');
+  const folder = temporaryFolder();
+  try {
+    const { modelSha256, modelName } = { modelSha256: manifest.model.sha256, modelName: source.name };
+    const input = { modelName, modelSha256, target, plan: manifest.plan, model };
+    const withoutText = { tokenizer: null, bosId: null, eosIds: [] };
+    await emitBundle(folder, new RealFileSystemHost(), { ...input, ...withoutText }, context);
+    await compileModel(folder, target, toolchain, context);
+    return await use(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function temporaryFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'embed-model-eval-'));
+  } catch (cause) {
+    throw unwritable(tmpdir(), cause);
+  }
+}
+
+/** What every thread needs; writes the ids where em-run reads them. */
+function jobFor(
+  folder: string,
+  target: Target,
+  source: ModelSource,
+  { graph, matrices, model }: ReferenceModel,
+  { ids, window }: EvaluationWindows,
+  options: EvaluateOptions,
+): EvaluationJob {
+  const idsFile = join(folder, 'ids');
+  try {
+    writeFileSync(idsFile, graph.vocabSize > 65536 ? Uint32Array.from(ids) : Uint16Array.from(ids));
+  } catch (cause) {
+    throw unwritable(idsFile, cause);
+  }
+  return {
+    target,
+    binary: join(folder, 'bin', 'em-run'),
+    blob: join(folder, 'model.blob'),
+    idsFile,
+    ids,
+    window,
+    checkpoint: source.path,
+    context: graph.context,
+    logitsFrac: model.logitsFrac,
+    matrices: options.integerCost ? matrices : null,
+  };
+}
+
+interface JobScores {
+  readonly reference: ValidationData[];
+  readonly integerCost: ValidationData[];
+}
+
+async function runJob(job: EvaluationJob, context: StageContext): Promise<JobScores> {
+  context.progress.begin('evaluate', job.ids.length / job.window, 'window');
+  const threads = Math.min(MAX_THREADS, availableParallelism());
+  const scores = await evaluateWindows(job, threads, context);
+  context.progress.end(`${job.ids.length} tokens in windows of ${job.window}`);
+  return {
+    reference: scores.map(({ reference }) => reference),
+    integerCost: scores.map(({ integerCost }) => integerCost),
+  };
+}
+
+function statisticsOf(data: readonly ValidationData[], threshold: number) {
+  const validation = new Validation();
+  for (const part of data) validation.merge(part);
+  return validation.report({ threshold });
+}
+
+function composeReport(
+  manifest: Manifest,
+  { graph }: ReferenceModel,
+  text: EvaluationText,
+  { window }: EvaluationWindows,
+  { threshold, integerCost }: EvaluateOptions,
+  scores: JobScores,
+): ValidationReport {
+  const layout = kernelSetOf(manifest.targetSpec.kernelSet).layoutFor('w16');
+  const sum = (bytes: readonly number[]) => bytes.reduce((total, one) => total + one, 0);
+  const bytes16 = sum(graph.matrices.map(({ rows, columns }) => layout.sectionBytes('w16', rows, columns)));
+  const cost = integerCost ? statisticsOf(scores.integerCost, threshold) : null;
+  return {
+    schemaVersion: 1,
+    model: manifest.model.name,
+    plan: manifest.plan.name,
+    text: { name: text.name, sha256: text.sha256 },
+    window,
+    ...statisticsOf(scores.reference, threshold),
+    speedAgainst16Bit: null,
+    sizeAgainst16Bit: sum(manifest.tensors.map((tensor) => tensor.bytes)) / bytes16,
+    threshold,
+    integerCost: cost === null ? null : integerCostOf(cost),
+  };
+}
+
+function integerCostOf({ reference, lnRatio, kld, sameTop }: ValidationStatistics): IntegerCost {
+  return { reference, lnRatio, kld, sameTop };
+}
