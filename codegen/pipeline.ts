@@ -1,6 +1,4 @@
 /** The table of contents of embed-model: a checkpoint in, a proved bundle out, a line a stage. */
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { proveBundle } from '../deploy/prove-bundle.js';
 import type { Result } from '../deploy/result.js';
 import type { BuildOptions } from './build-options.js';
@@ -69,48 +67,19 @@ async function buildInto(
     target,
     options.toolchain === null ? {} : { prefer: options.toolchain },
   );
-  const graph = buildGraph(checkpoint, contextLength(checkpoint.config, options.context, context.progress));
-  const weights = checkpointWeights(checkpoint, graph);
-  const calibration = await calibrateModel(graph, source, weights, options, context);
-  const matrices = await quantizeGraph(graph, checkpoint, plan, plan.name, context);
-  const model = lower({
-    graph,
-    matrices,
-    vector: (name) => weights.vector(name),
-    ranges: calibration.ranges,
-  });
-  const prompt = goldenPrompt(options.prompt, source, graph);
-  const golden = await defaultGoldenRuns(model, prompt, eosIds, parameterCount(graph), context);
+  const { model, calibration, quantizedSha256, parameters } = await toIntegers(source, options, context);
+  const prompt = goldenPrompt(options.prompt, source, model.graph);
+  const golden = await defaultGoldenRuns(model, prompt, eosIds, parameters, context);
+  const names = { modelName: source.name, modelSha256: checkpoint.sha256(), target, plan };
   const emitted = await emitBundle(
     output.staging,
     host,
-    {
-      modelName: source.name,
-      modelSha256: checkpoint.sha256(),
-      target,
-      plan,
-      model,
-      tokenizer,
-      bosId,
-      eosIds,
-    },
+    { ...names, model, tokenizer, bosId, eosIds },
     context,
   );
   const compiled = await compileModel(output.staging, target, toolchain, context);
   const manifest = composeManifest({
-    ...{
-      checkpoint,
-      modelName: source.name,
-      modelSource: source.source,
-      target,
-      plan,
-      calibration,
-      model,
-      golden,
-    },
-    ...{ buildId: emitted.buildId, blob: emitted.blob, memory: emitted.memory, compiled, toolchain },
-    quantizedSha256: quantizedHash(matrices.values()),
-    hasTokenizer: tokenizer !== null,
+    ...{ source, target, plan, calibration, model, golden, emitted, compiled, toolchain, quantizedSha256 },
     files: treeHashes(output.staging),
   });
   writeTexts(host, output.staging, new Map([['manifest.json', `${JSON.stringify(manifest, null, 2)}\n`]]));
@@ -119,9 +88,29 @@ async function buildInto(
   const warnings =
     tokenizer === null ? [`text cannot be used with this bundle: ${source.tokenizerMissing}`] : [];
   const result = await proveBundle(output.path, manifest, options, warnings, context);
-  mkdirSync(join(output.path, 'report'), { recursive: true });
   writeTexts(host, output.path, new Map([['report/result.json', `${JSON.stringify(result, null, 2)}\n`]]));
   return { bundle: output.path, manifest, result, warnings: result.warnings };
+}
+
+/** Checkpoint to integer model: graph, calibrate, quantize, lower. */
+async function toIntegers(source: ModelSource, options: BuildOptions, context: StageContext) {
+  const { checkpoint } = source;
+  const graph = buildGraph(checkpoint, contextLength(checkpoint.config, options.context, context.progress));
+  const weights = checkpointWeights(checkpoint, graph);
+  const calibration = await calibrateModel(graph, source, weights, options, context);
+  const matrices = await quantizeGraph(graph, checkpoint, options.plan, options.plan.name, context);
+  const model = lower({
+    graph,
+    matrices,
+    vector: (name) => weights.vector(name),
+    ranges: calibration.ranges,
+  });
+  return {
+    model,
+    calibration,
+    quantizedSha256: quantizedHash(matrices.values()),
+    parameters: parameterCount(graph),
+  };
 }
 
 /** Calibrates with the user's text, the model's own, or text sampled from the model, in that order. */

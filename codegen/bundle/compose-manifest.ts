@@ -1,33 +1,27 @@
 /** Puts a manifest together from what the stages made. */
 import type { Target } from '../../targets/target.js';
 import type { Calibration } from '../calibrate/calibrate.js';
-import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { ModelSource } from '../checkpoint/model-source.js';
 import type { CompiledModel } from '../compile/model-library.js';
 import type { Toolchain } from '../compile/toolchain.js';
+import type { EmittedModel } from '../emit/emit-bundle.js';
 import type { Graph, Op } from '../graph/graph.js';
-import type { BlobLayout } from '../layout/blob.js';
-import type { MemoryPlan } from '../layout/memory-plan.js';
 import type { IntegerModel } from '../lower/lower.js';
 import type { Plan } from '../quantize/plan.js';
 import { toolVersion } from '../version.js';
 import type { GoldenRun, Manifest, ManifestOp, ManifestTensor } from './manifest.js';
 
 export interface ManifestInput {
-  readonly checkpoint: Checkpoint;
-  readonly modelName: string;
-  readonly modelSource: string;
+  readonly source: ModelSource;
   readonly target: Target;
   readonly plan: Plan;
-  readonly buildId: string;
-  readonly quantizedSha256: string;
   readonly calibration: Calibration;
   readonly model: IntegerModel;
-  readonly blob: BlobLayout;
-  readonly memory: MemoryPlan;
-  readonly hasTokenizer: boolean;
+  readonly golden: readonly GoldenRun[];
+  readonly emitted: EmittedModel;
   readonly compiled: CompiledModel;
   readonly toolchain: Toolchain;
-  readonly golden: readonly GoldenRun[];
+  readonly quantizedSha256: string;
   readonly files: Readonly<Record<string, string>>;
 }
 
@@ -48,7 +42,9 @@ export function parameterCount(graph: Graph): number {
 }
 
 export function composeManifest(input: ManifestInput): Manifest {
-  const { checkpoint, model, blob, memory, compiled, calibration } = input;
+  const { source, model, emitted, compiled, calibration } = input;
+  const { checkpoint } = source;
+  const { blob, memory } = emitted;
   const { graph } = model;
   const sectionBytes = new Map(blob.entries.map((entry) => [entry.name, entry.bytes]));
   const tensors: ManifestTensor[] = [...model.matrices.values()].map(({ name, format, rows, columns }) => ({
@@ -65,18 +61,18 @@ export function composeManifest(input: ManifestInput): Manifest {
     schemaVersion: 1,
     tool: { name: 'embed-model', version: toolVersion() },
     model: {
-      name: input.modelName,
+      name: source.name,
       family: graph.family,
       architecture: checkpoint.config.architecture,
       parameters,
       sha256: checkpoint.sha256(),
-      source: input.modelSource,
+      source: source.source,
     },
     target: input.target.name,
     targetSpec: input.target,
     plan: input.plan,
     context: graph.context,
-    build: { id: input.buildId, quantizedSha256: input.quantizedSha256 },
+    build: { id: emitted.buildId, quantizedSha256: input.quantizedSha256 },
     quantization: {
       method: 'round to nearest',
       bitsPerWeight: Number(((8 * weightsBytes) / parameters).toFixed(4)),
@@ -86,7 +82,7 @@ export function composeManifest(input: ManifestInput): Manifest {
     tensors,
     ops: opList(graph),
     logitsFrac: model.logitsFrac,
-    tokenizer: input.hasTokenizer,
+    tokenizer: source.tokenizer !== null,
     memory: {
       blobBytes: blob.blobBytes,
       weightsBytes,
