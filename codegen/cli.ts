@@ -1,7 +1,6 @@
 /** The command line: parses it, runs the command, and turns whatever happens into words and an exit code. */
 import type { ExitCode } from './commands/command.js';
-import { commandHelp, helpDocument, programHelp } from './commands/help-text.js';
-import { commands } from './commands/index.js';
+import { showHelp } from './commands/help.js';
 import { Interruption } from './commands/interruption.js';
 import { Output, type OutputMode } from './commands/output.js';
 import { type CommandLine, parseCommandLine } from './commands/parse-command-line.js';
@@ -35,7 +34,7 @@ class Session {
   private readonly interruption: Interruption;
   private readerLeft = false;
 
-  constructor(private readonly mode: OutputMode) {
+  constructor(mode: OutputMode) {
     this.output = new Output(process.stdout, process.stderr, mode);
     this.progress = createProgress(process.stderr, mode.quiet, process.env);
     this.interruption = Interruption.watch(() => this.progress.say('stopping; again to stop at once'));
@@ -46,7 +45,7 @@ class Session {
 
   async run(args: readonly string[]): Promise<ExitCode> {
     try {
-      return await this.runCommand(parseCommandLine(args, commands));
+      return await this.runCommand(parseCommandLine(args));
     } catch (error) {
       return this.fail(error);
     } finally {
@@ -61,13 +60,7 @@ class Session {
       output.result({ name: 'embed-model', version }, () => version);
       return 0;
     }
-    if (globals.help || command === null) {
-      const columns = process.stdout.columns;
-      const page = () =>
-        command === null ? programHelp(commands, toolVersion(), columns) : commandHelp(command, columns);
-      output.result(helpDocument(command === null ? commands : [command]), page);
-      return 0;
-    }
+    if (globals.help || command === null) return showHelp(command, output);
     if (globals.verbose) toolCommands.subscribe((line) => progress.say(`$ ${line}`));
     return command.run({ values, argument, output, context: { progress, signal: this.interruption.signal } });
   }
@@ -77,9 +70,7 @@ class Session {
     this.progress.close();
     if (this.readerLeft) return 0;
     const { signal } = this.interruption;
-    const failure = asEmbedError(signal.aborted ? signal.reason : error);
-    this.output.failure(failure);
-    return failure.exitCode;
+    return this.output.failure(asEmbedError(signal.aborted ? signal.reason : error));
   }
 
   /** A reader that left, as `| head` does, is no failure, but a reason to stop. */

@@ -82,13 +82,13 @@ async function buildInto(
     ...{ source, target, plan, calibration, model, golden, emitted, compiled, toolchain, quantizedSha256 },
     files: treeHashes(output.staging),
   });
-  writeTexts(host, output.staging, new Map([['manifest.json', `${JSON.stringify(manifest, null, 2)}\n`]]));
-  await output.commit();
-
   const warnings =
     tokenizer === null ? [`text cannot be used with this bundle: ${source.tokenizerMissing}`] : [];
-  const result = await proveBundle(output.path, manifest, options, warnings, context);
-  writeTexts(host, output.path, new Map([['report/result.json', `${JSON.stringify(result, null, 2)}\n`]]));
+  const result = await proveBundle(output.staging, manifest, options, warnings, context);
+  const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+  const records = { 'manifest.json': json(manifest), 'report/result.json': json(result) };
+  writeTexts(host, output.staging, new Map(Object.entries(records)));
+  await output.commit();
   return { bundle: output.path, manifest, result, warnings: result.warnings };
 }
 

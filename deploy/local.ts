@@ -4,6 +4,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { findProgram } from '../codegen/compile/find-program.js';
+import { quoteForReading } from '../codegen/compile/run-tool.js';
+import { toolCommands } from '../codegen/compile/tool-commands.js';
 import { installCommand } from '../codegen/compile/toolchain.js';
 import { EmbedError } from '../codegen/diagnostics/error.js';
 import type { Target } from '../targets/target.js';
@@ -89,6 +91,7 @@ export async function runLocally(
 ): Promise<LocalRun> {
   const { prefix, emulated } = await findLauncher(target, options.mode);
   const command = [...prefix, binary, ...args];
+  toolCommands.publish(command.map(quoteForReading).join(' '));
   let running: LocalProcess;
   try {
     running = new LocalProcess(command, emulated, options);

@@ -30,6 +30,8 @@ export interface RunnerRequest {
   readonly sampling: SamplingSettings;
   readonly threads: number;
   readonly chunk: number | null;
+  /** File for the output of every op (templates/runner/trace.h). */
+  readonly trace?: string;
 }
 
 /** Arguments of em-run for a request, behind the blob. */
@@ -39,6 +41,7 @@ export function runnerArguments(request: RunnerRequest): string[] {
   if (ids !== null) args.push(`--ids=${ids.join(',')}`);
   else if (prompt !== null) args.push(`--prompt=${prompt}`);
   if (chunk !== null) args.push(`--chunk=${chunk}`);
+  if (request.trace !== undefined) args.push(`--trace=${request.trace}`);
   if (sampling.temperatureQ16 > 0) {
     args.push(`--temperature=${decimalOf(sampling.temperatureQ16)}`, `--seed=${sampling.seed}`);
     if (sampling.topK > 0) args.push(`--top-k=${sampling.topK}`);

@@ -1,6 +1,6 @@
 /** The output folder: written beside its place under another name, moved there when everything succeeded. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { EmbedError } from '../diagnostics/error.js';
 import { readManifest } from './manifest.js';
@@ -10,6 +10,8 @@ export class OutputFolder {
     readonly path: string,
     /** Where files are written until commit(). */
     readonly staging: string,
+    /** The topmost of the folders above `path` that had to be made, if any. */
+    private readonly firstMade: string | undefined,
   ) {}
 
   /**
@@ -18,16 +20,18 @@ export class OutputFolder {
    */
   static async open(path: string): Promise<OutputFolder> {
     const place = resolve(path);
-    refuseForeign(place);
     const staging = join(dirname(place), `.${basename(place)}.embed-model-${process.pid}`);
+    let firstMade: string | undefined;
     try {
-      await mkdir(dirname(place), { recursive: true });
+      refuseForeign(place);
+      firstMade = await mkdir(dirname(place), { recursive: true });
       await rm(staging, { recursive: true, force: true });
       await mkdir(staging);
     } catch (cause) {
+      await removeEmpty(dirname(place), firstMade);
       throw unwritable(place, cause);
     }
-    return new OutputFolder(place, staging);
+    return new OutputFolder(place, staging, firstMade);
   }
 
   /** Puts the staged folder in its place; what was there before goes only when the new one stands. */
@@ -45,10 +49,22 @@ export class OutputFolder {
     }
   }
 
-  /** Removes what was staged; harmless after commit(). */
+  /** Removes what was staged, and the folders above it that were made for it; harmless after commit(). */
   async discard(): Promise<void> {
     await rm(this.staging, { recursive: true, force: true });
+    await removeEmpty(dirname(this.path), this.firstMade);
   }
+}
+
+/** Removes `folder` and those above it up to `last`, as long as nothing is in them; nothing where `last` is undefined. */
+async function removeEmpty(folder: string, last: string | undefined): Promise<void> {
+  if (last === undefined) return;
+  try {
+    await rmdir(folder);
+  } catch {
+    return; // the bundle is in it, or somebody else's file
+  }
+  if (folder !== last) await removeEmpty(dirname(folder), last);
 }
 
 function refuseForeign(place: string): void {

@@ -4,13 +4,16 @@ import { namedPlans } from '../quantize/plan.js';
 import { defineCommand } from './command.js';
 import { findPlan } from './find-plan.js';
 import { flag, integer, oneOf, prompt, text } from './option.js';
-import { contextRange, threadsOption, tokensOption } from './run-options.js';
 import { buildSummary } from './result-summary.js';
+import { contextRange, threadsOption, tokensOption } from './run-options.js';
 
 const groupSizes = { '32': 32, '64': 64, '128': 128 } as const;
 
 const options = {
-  target: text('NAME', 'machine to build for: a name that embed-model targets lists, or the path of your own *.target.ts'),
+  target: text(
+    'NAME',
+    'machine to build for: a name that embed-model targets lists, or the path of your own *.target.ts',
+  ),
   model: text(
     'PATH',
     'Hugging Face folder (config.json, model.safetensors, tokenizer.json) or llama2.c version 0 .bin file',
@@ -35,7 +38,10 @@ const options = {
   ),
   context: integer('positions of the KV cache', contextRange, null, "the model's, at most 2048"),
   toolchain: text('gcc|clang|PATH', 'C compiler', 'the first of the target that is installed'),
-  prompt: prompt('what the model goes on from, in the golden runs and in the run after the build', '"The "'),
+  prompt: prompt(
+    'what the model goes on from, in the golden runs and in the run after the build',
+    'a few words',
+  ),
   tokens: tokensOption,
   threads: threadsOption,
   'no-run': flag('do not run what was built'),
@@ -66,7 +72,8 @@ export const build = defineCommand({
       note: 'a Hugging Face checkpoint for a Raspberry Pi 4, most weights in 4 bits',
     },
     {
-      command: 'embed-model build --target riscv-u74 --model stories260K.bin --toolchain clang --no-run --json',
+      command:
+        'embed-model build --target riscv-u74 --model stories260K.bin --toolchain clang --no-run --json',
       note: 'a llama2.c checkpoint for a VisionFive 2; the record goes to stdout',
     },
   ],

@@ -10,7 +10,9 @@ export const doctor = defineCommand({
   ],
   argument: null,
   options: {},
-  examples: [{ command: 'embed-model doctor', note: 'before the first build, and when a build failed with EM3xxx' }],
+  examples: [
+    { command: 'embed-model doctor', note: 'before the first build, and when a build failed with EM3xxx' },
+  ],
   exitCodes: { 3: 'something failed: nothing can be built here' },
   async run({ output }) {
     const { diagnose, formatFindings } = await import('../../deploy/doctor.js');

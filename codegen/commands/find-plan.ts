@@ -35,6 +35,9 @@ function planNamed(name: string): Plan {
   throw new EmbedError('EM1202', {
     where: '--quantize',
     why: `there is no quantization '${name}'; there are ${names.join(', ')}`,
-    fix: nearest === undefined ? 'give one of these names or the path of a PLAN.json' : `did you mean ${nearest}?`,
+    fix:
+      nearest === undefined
+        ? 'give one of these names or the path of a PLAN.json'
+        : `did you mean ${nearest}?`,
   });
 }

@@ -111,14 +111,12 @@ function examplesOf({ examples }: Command, width: number): string {
 /** Two columns; a first column that is long keeps its line and its text goes below. */
 function listing(title: string, rows: readonly (readonly [string, string])[], width: number): string {
   const longest = Math.max(...rows.map(([name]) => name.length));
-  const indent = 2 + Math.min(longest, 24) + 2;
+  const indent = 2 + Math.min(longest, 34) + 2;
   const lines = rows.flatMap(([name, text]) => {
     const [first, ...rest] = wrapText(text, Math.max(20, width - indent));
     const label = `  ${name}`.padEnd(indent);
     const below = rest.map((line) => ' '.repeat(indent) + line);
-    return label.length > indent
-      ? [label, ' '.repeat(indent) + first, ...below]
-      : [label + first, ...below];
+    return label.length > indent ? [label, ' '.repeat(indent) + first, ...below] : [label + first, ...below];
   });
   return [title, ...lines].join('\n');
 }

@@ -1,13 +1,17 @@
 /** Commands and options of the command line's contract that this version does not have: what there is instead. */
+import { EmbedError } from '../diagnostics/error.js';
 
 const bundleOnBoard =
   'programs run on this machine (--host) or under the emulator of the target (--emulator); for a board, copy bin/em-run and ' +
   'model.blob of the bundle there and run: ./em-run model.blob --prompt TEXT';
-const ownPlan = 'write a PLAN.json by hand and give it to --quantize; embed-model inspect CHECKPOINT shows sizes';
-const freestanding = 'src/ of a bundle is freestanding C that can be compiled into anything; its interface is src/em.h';
+const ownPlan =
+  'write a PLAN.json by hand and give it to --quantize; embed-model inspect CHECKPOINT shows sizes';
+const freestanding =
+  'src/ of a bundle is freestanding C that can be compiled into anything; its interface is src/em.h';
 const resultFile = 'build and run write their result with --json; embed-model inspect RESULT shows one';
 const measure = 'embed-model run BUNDLE --tokens N shows the speed of one run';
-const validate = 'embed-model eval BUNDLE --text FILE measures what quantization costs and judges it by a limit of 2 %';
+const validate =
+  'embed-model eval BUNDLE --text FILE measures what quantization costs and judges it by a limit of 2 %';
 
 export const laterCommands: Readonly<Record<string, string>> = {
   bench: measure,
@@ -51,3 +55,8 @@ export const laterOptions: Readonly<Record<string, string>> = {
   baseline: resultFile,
   'max-regression': resultFile,
 };
+
+/** EM1206. */
+export function notThereYet(where: string, instead: string): EmbedError {
+  return new EmbedError('EM1206', { where, why: 'planned, but not there yet', fix: instead });
+}

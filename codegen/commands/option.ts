@@ -95,9 +95,13 @@ export function q16(
 ): Option<number> {
   const parse = (value: string, name: string) => {
     const found = decimalToQ16(value, high);
-    if (found === undefined || found < leastQ16) {
+    if (found === null || found < leastQ16) {
       const from = leastQ16 === 0 ? 'from 0' : 'above 0';
-      throw badValue(name, value, `a decimal ${from} to ${high} such as 0.8, at most 14 digits after the point`);
+      throw badValue(
+        name,
+        value,
+        `a decimal ${from} to ${high} such as 0.8, at most 14 digits after the point`,
+      );
     }
     return found;
   };

@@ -1,6 +1,7 @@
 /** Where a command's words go: its result to stdout, as text or as one JSON document; all other talk to stderr. */
 import type { EmbedError } from '../diagnostics/error.js';
 import { printable } from '../diagnostics/printable.js';
+import type { ExitCode } from './command.js';
 
 /** The part of a stream that is needed here; `columns` is undefined where it is no terminal. */
 export interface TextSink {
@@ -27,6 +28,11 @@ export class Output {
     return this.stdout.isTTY === true && this.stderr.isTTY === true;
   }
 
+  /** Width of the terminal that results go to; undefined where there is none. */
+  get columns(): number | undefined {
+    return this.stdout.columns;
+  }
+
   /** The result of a command: exactly one call a command. */
   result(document: unknown, text: () => string): void {
     this.stdout.write(this.mode.json ? `${JSON.stringify(document, null, 2)}\n` : `${text()}\n`);
@@ -49,18 +55,20 @@ export class Output {
     if (!this.mode.quiet) this.stderr.write(`${lines}\n`);
   }
 
-  /** What went wrong: on stderr always, and as the one document where one was asked for. */
-  failure(error: EmbedError): void {
+  /** What went wrong: on stderr always, and as the one document where one was asked for. Returns its exit code. */
+  failure(error: EmbedError): ExitCode {
     const { code, what, where, why, fix, exitCode } = error;
     this.stderr.write(`${error.format()}\n`);
     if (this.mode.verbose) this.stderr.write(`${traceOf(error)}\n`);
     if (this.mode.json) this.result({ error: { code, what, where, why, fix, exitCode } }, () => '');
+    return exitCode;
   }
 }
 
 /** The stacks of an error and of what caused it. */
 function traceOf(error: unknown): string {
   const stacks: string[] = [];
-  for (let at = error; at instanceof Error && stacks.length < 8; at = at.cause) stacks.push(at.stack ?? String(at));
+  for (let at = error; at instanceof Error && stacks.length < 8; at = at.cause)
+    stacks.push(at.stack ?? String(at));
   return printable(stacks.join('\ncaused by '));
 }

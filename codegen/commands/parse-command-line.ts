@@ -4,7 +4,8 @@ import { EmbedError } from '../diagnostics/error.js';
 import { nearestName } from '../diagnostics/nearest-name.js';
 import type { Command } from './command.js';
 import { type GlobalOptionName, globalOptions } from './global-options.js';
-import { laterCommands, laterOptions } from './later.js';
+import { commands, findCommand } from './index.js';
+import { laterOptions, notThereYet } from './later.js';
 import type { OptionTable, OptionValues } from './option.js';
 
 export interface CommandLine {
@@ -19,13 +20,13 @@ export interface CommandLine {
  * Parses `args`, the words after the program's name. The first word that is no switch of every command names the command; options
  * alone mean the command `build`. Throws EM1201 unknown, EM1202 bad value, EM1206 not in this version, EM1210 missing, EM1208 too much.
  */
-export function parseCommandLine(args: readonly string[], commands: readonly Command[]): CommandLine {
+export function parseCommandLine(args: readonly string[]): CommandLine {
   const first = args.findIndex((word) => !isGlobal(word));
   if (first < 0) return { command: null, argument: null, values: {}, globals: readGlobals(args) };
   const named = !args[first].startsWith('-');
-  const command = findCommand(named ? args[first] : 'build', commands);
+  const command = findCommand(named ? args[first] : 'build');
   const rest = named ? args.filter((_, index) => index !== first) : args;
-  const { values, positionals, switches } = readOptions(rest, command, commands);
+  const { values, positionals, switches } = readOptions(rest, command);
   const globals = readGlobals(switches.map((name) => `--${name}`));
   const wantsMore = !globals.help && !globals.version;
   return { command, argument: wantsMore ? takeArgument(command, positionals) : null, values, globals };
@@ -37,15 +38,13 @@ const isGlobal = (word: string) =>
 function readGlobals(words: readonly string[]): CommandLine['globals'] {
   const given = (name: GlobalOptionName) => words.includes(`--${name}`);
   const help = given('help') || words.includes('-h');
-  return { json: given('json'), quiet: given('quiet'), verbose: given('verbose'), help, version: given('version') };
-}
-
-function findCommand(name: string, commands: readonly Command[]): Command {
-  const found = commands.find((command) => command.name === name);
-  if (found !== undefined) return found;
-  if (Object.hasOwn(laterCommands, name)) throw later(`command ${name}`, laterCommands[name]);
-  const names = commands.map((command) => command.name);
-  throw unknown(`there is no command '${name}'; there are ${names.join(', ')}`, nearestName(name, names));
+  return {
+    json: given('json'),
+    quiet: given('quiet'),
+    verbose: given('verbose'),
+    help,
+    version: given('version'),
+  };
 }
 
 interface ReadOptions {
@@ -55,7 +54,7 @@ interface ReadOptions {
   readonly switches: readonly string[];
 }
 
-function readOptions(args: readonly string[], command: Command, commands: readonly Command[]): ReadOptions {
+function readOptions(args: readonly string[], command: Command): ReadOptions {
   const table: OptionTable = { ...command.options, ...globalOptions };
   const values: Record<string, unknown> = {};
   for (const [name, option] of Object.entries(command.options)) values[name] = option.absent;
@@ -67,7 +66,7 @@ function readOptions(args: readonly string[], command: Command, commands: readon
     if (token.kind !== 'option') continue;
     const { name, rawName, value } = token;
     if (!Object.hasOwn(table, name) || (rawName !== `--${name}` && rawName !== '-h')) {
-      throw unknownOption(rawName, command, commands);
+      throw unknownOption(rawName, command);
     }
     const option = table[name];
     if (option.placeholder === null) {
@@ -78,7 +77,7 @@ function readOptions(args: readonly string[], command: Command, commands: readon
     }
     if (given.has(name)) throw new EmbedError('EM1208', { where: rawName, why: 'it is given twice' });
     given.add(name);
-    values[name] = option.parse(valueOf(token, option.placeholder, table), rawName);
+    values[name] = option.parse(givenValue(token, option.placeholder, table), rawName);
   }
   return { values, positionals, switches };
 }
@@ -94,29 +93,39 @@ function parseArgsConfig(table: OptionTable) {
 }
 
 /** A value may begin with a dash (a prompt, say), but a known option after an option means that the value was forgotten. */
-function valueOf(
-  token: { readonly rawName: string; readonly value?: string | undefined; readonly inlineValue?: boolean | undefined },
+function givenValue(
+  token: {
+    readonly rawName: string;
+    readonly value?: string | undefined;
+    readonly inlineValue?: boolean | undefined;
+  },
   placeholder: string,
   table: OptionTable,
 ): string {
   const { rawName, value, inlineValue } = token;
-  const forgotten = !inlineValue && value?.startsWith('--') && Object.hasOwn(table, value.slice(2).split('=', 1)[0]);
+  const forgotten =
+    !inlineValue && value?.startsWith('--') && Object.hasOwn(table, value.slice(2).split('=', 1)[0]);
   if (value !== undefined && !forgotten) return value;
   const found = value === undefined ? 'it is the last word' : `${value} follows`;
-  throw new EmbedError('EM1210', { where: rawName, why: `it needs a value, but ${found}`, fix: `write ${rawName} ${placeholder}` });
+  throw new EmbedError('EM1210', {
+    where: rawName,
+    why: `it needs a value, but ${found}`,
+    fix: `write ${rawName} ${placeholder}`,
+  });
 }
 
-function unknownOption(rawName: string, command: Command, commands: readonly Command[]): EmbedError {
+function unknownOption(rawName: string, command: Command): EmbedError {
   const name = rawName.replace(/^-+/, '');
-  if (Object.hasOwn(laterOptions, name)) return later(rawName, laterOptions[name]);
+  if (Object.hasOwn(laterOptions, name)) return notThereYet(rawName, laterOptions[name]);
+  const why = `embed-model ${command.name} has no option ${rawName}`;
   const takers = commands.filter((other) => Object.hasOwn(other.options, name)).map((other) => other.name);
-  if (takers.length > 0 && rawName.startsWith('--')) {
-    const why = `embed-model ${command.name} has no option ${rawName}; ${takers.join(', ')} has`;
-    return unknown(why, undefined, `${command.name} `);
+  if (takers.length > 0) {
+    return new EmbedError('EM1201', { where: 'command line', why: `${why}; ${takers.join(', ')} has` });
   }
   const names = Object.keys({ ...command.options, ...globalOptions }).map((known) => `--${known}`);
-  const why = `embed-model ${command.name} has no option ${rawName}`;
-  return unknown(why, nearestName(rawName, names), `${command.name} `);
+  const nearest = nearestName(rawName, names);
+  const fix = nearest === undefined ? `run embed-model ${command.name} --help` : `did you mean ${nearest}?`;
+  return new EmbedError('EM1201', { where: 'command line', why, fix });
 }
 
 function takeArgument({ name, argument }: Command, positionals: readonly string[]): string | null {
@@ -138,13 +147,4 @@ function takeArgument({ name, argument }: Command, positionals: readonly string[
     });
   }
   return positionals[0] ?? null;
-}
-
-function unknown(why: string, nearest: string | undefined, help = ''): EmbedError {
-  const fix = nearest === undefined ? `run embed-model ${help}--help` : `did you mean ${nearest}?`;
-  return new EmbedError('EM1201', { where: 'command line', why, fix });
-}
-
-function later(where: string, instead: string): EmbedError {
-  return new EmbedError('EM1206', { where, why: 'planned, but not there yet', fix: instead });
 }

@@ -22,6 +22,10 @@ const showCursor = '\x1b[?25h';
 /** The cursor rests at the start of the line, so that a narrowed terminal, which may wrap the line, is still erased in full. */
 const eraseBelow = '\r\x1b[J';
 
+/** Between these, what is too long for the terminal is cut: it may have become narrower without our knowing yet. */
+const noWrap = '\x1b[?7l';
+const wrap = '\x1b[?7h';
+
 /** Milliseconds between two drawings, and between two while no unit is finished. */
 const drawEveryMs = 100;
 const refreshEveryMs = 500;
@@ -100,7 +104,7 @@ export class ProgressBar implements ShownProgress {
     this.drawnMs = this.now();
     // The last column stays free: writing to it makes some terminals begin a new line.
     const line = this.line(this.stage, (this.terminal.columns || defaultColumns) - 1);
-    this.terminal.write(`${eraseBelow}${line}\r`);
+    this.terminal.write(`${eraseBelow}${noWrap}${line}${wrap}\r`);
   }
 
   /** Name, bar, share, rate and time left; what does not fit is left out, the least needed first. */

@@ -26,7 +26,7 @@ export class ProgressLines implements ShownProgress {
     if (stage === null) return;
     stage.advance(units);
     const now = this.now();
-    if (now - this.writtenMs < lineEveryMs) return;
+    if (now - this.writtenMs < lineEveryMs || stage.fraction === 1) return;
     this.writtenMs = now;
     const details = [stage.share, stage.rate(now), stage.left(now)].filter((detail) => detail !== '');
     this.sink.write(`${stage.name}: ${details.join(', ')}\n`);

@@ -24,8 +24,10 @@ export function formatBytes(bytes: number): string {
   return magnitude.includes(' ') ? `${magnitude}B` : `${magnitude} bytes`;
 }
 
-/** 0.42 s, 12.3 s, 3 min 07 s, 1 h 02 min */
+/** 5.2 ms, 1.42 s, 12.3 s, 3 min 07 s, 1 h 02 min */
 export function formatDuration(seconds: number): string {
+  if (seconds < 0.09995) return `${(1000 * seconds).toFixed(1)} ms`;
+  if (seconds < 0.9995) return `${(1000 * seconds).toFixed(0)} ms`;
   if (seconds < 9.995) return `${seconds.toFixed(2)} s`;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
@@ -38,4 +40,11 @@ export function formatDuration(seconds: number): string {
 export function formatAmount(count: number, unit: string): string {
   const number = count < 100_000 ? formatCount(count) : formatMagnitude(count);
   return `${number} ${count === 1 ? unit : `${unit}s`}`;
+}
+
+/** 0.55 steps/s, 3,291 tokens/s, 12.3 M weights/s */
+export function formatRate(perSecond: number, unit: string): string {
+  const number =
+    perSecond >= 99.95 && perSecond < 100_000 ? formatCount(perSecond) : formatMagnitude(perSecond);
+  return `${number} ${unit}s/s`;
 }

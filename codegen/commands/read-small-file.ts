@@ -15,12 +15,16 @@ export function readSmallFile(path: string, mostBytes: number, code: DiagnosticC
     if (size > mostBytes) throw refuse(`it has ${size} bytes; at most ${mostBytes} are read`);
     const bytes = new Uint8Array(size);
     let done = 0;
-    for (let got = 1; got > 0 && done < size; done += got) got = readSync(handle, bytes, done, size - done, done);
+    for (let got = 1; got > 0 && done < size; done += got)
+      got = readSync(handle, bytes, done, size - done, done);
     return bytes.subarray(0, done);
   } catch (cause) {
     if (cause instanceof EmbedError) throw cause;
     const reason = (cause as NodeJS.ErrnoException).code;
-    throw refuse(reason === 'ENOENT' ? 'there is no such file' : `it cannot be read (${reason ?? cause})`, cause);
+    throw refuse(
+      reason === 'ENOENT' ? 'there is no such file' : `it cannot be read (${reason ?? cause})`,
+      cause,
+    );
   } finally {
     if (handle !== undefined) closeSync(handle);
   }

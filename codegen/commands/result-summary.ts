@@ -3,7 +3,7 @@ import { relative } from 'node:path';
 import type { Result } from '../../deploy/result.js';
 import { printable } from '../diagnostics/printable.js';
 import type { BuildResult } from '../pipeline.js';
-import { formatAmount, formatBytes, formatCount, formatDuration, formatMagnitude } from './quantities.js';
+import { formatAmount, formatBytes, formatCount, formatDuration, formatRate } from './quantities.js';
 import { fieldList } from './text-table.js';
 
 type Row = readonly [string, string];
@@ -45,7 +45,9 @@ export function resultSummary(result: Result): string {
 
 function sizeRows({ quantization, files, memory }: Result): Row[] {
   const { name, bitsPerWeight, formats, method } = quantization;
-  const tensors = Object.entries(formats).map(([format, count]) => `${formatAmount(count, 'tensor')} ${format}`);
+  const tensors = Object.entries(formats).map(
+    ([format, count]) => `${formatAmount(count, 'tensor')} ${format}`,
+  );
   const { textBytes, rodataBytes } = files;
   const parts = [
     `weights ${formatBytes(memory.weightsBytes)}`,
@@ -71,7 +73,9 @@ function runRows(result: Result, withText = true): Row[] {
   if (board.transport === null) return [['run', 'not run']];
   const where = board.emulated ? `under ${board.name}` : `on this machine (${board.cpu ?? 'unknown CPU'})`;
   return [
-    ...(withText && output.text !== null ? [['text', quoted(`${output.prompt ?? ''}${output.text}`)] as const] : []),
+    ...(withText && output.text !== null
+      ? [['text', quoted(`${output.prompt ?? ''}${output.text}`)] as const]
+      : []),
     ['run', printable(where)],
     ['speed', speedText(result)],
     ...(memory.peakRssBytes === null ? [] : [['peak memory', formatBytes(memory.peakRssBytes)] as const]),
@@ -81,14 +85,25 @@ function runRows(result: Result, withText = true): Row[] {
 
 function goldenText(matches: boolean | null): string {
   if (matches === null) return '';
-  return matches ? ', equal to the golden one' : ', NOT EQUAL to the golden one: this build computes something else';
+  return matches
+    ? ', equal to the golden one'
+    : ', NOT EQUAL to the golden one: this build computes something else';
 }
 
 function speedText({ board, speed }: Result): string {
-  const { generatedTokens, threads, tokensPerSecond, promptTokens, promptTokensPerSecond, timeToFirstTokenMs } = speed;
-  const perSecond = (rate: number | null) => (rate === null ? '' : ` at ${formatMagnitude(rate)} tokens/s`);
+  const {
+    generatedTokens,
+    threads,
+    tokensPerSecond,
+    promptTokens,
+    promptTokensPerSecond,
+    timeToFirstTokenMs,
+  } = speed;
+  const perSecond = (rate: number | null) => (rate === null ? '' : ` at ${formatRate(rate, 'token')}`);
   const parts = [
-    ...(promptTokens === null ? [] : [`prompt ${formatAmount(promptTokens, 'token')}${perSecond(promptTokensPerSecond)}`]),
+    ...(promptTokens === null
+      ? []
+      : [`prompt ${formatAmount(promptTokens, 'token')}${perSecond(promptTokensPerSecond)}`]),
     ...(generatedTokens === null ? [] : [`generated ${generatedTokens}${perSecond(tokensPerSecond.median)}`]),
     ...(timeToFirstTokenMs === null ? [] : [`first after ${formatDuration(timeToFirstTokenMs / 1000)}`]),
     ...(threads === null ? [] : [formatAmount(threads, 'thread')]),

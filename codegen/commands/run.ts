@@ -45,7 +45,8 @@ export const run = defineCommand({
       note: 'greedy, 64 tokens',
     },
     {
-      command: 'embed-model run ./os-nano-cortex-a72 --prompt "NAME" --temperature 0.8 --top-k 40 --seed 7 --tokens 100',
+      command:
+        'embed-model run ./os-nano-cortex-a72 --prompt "NAME" --temperature 0.8 --top-k 40 --seed 7 --tokens 100',
       note: 'sampled; on a PC under qemu-aarch64',
     },
     {
@@ -77,7 +78,7 @@ export const run = defineCommand({
     const progress = output.sharesTerminal ? { ...quietProgress, warn } : context.progress;
     const result = await runBundle(argument!, runOptions, { ...context, progress });
     output.endStream(result);
-    output.say(runSummary(result));
+    output.say(output.sharesTerminal ? `\n${runSummary(result)}` : runSummary(result));
     return result.output.matchesGolden === false ? 1 : 0;
   },
 });

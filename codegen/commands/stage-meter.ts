@@ -1,5 +1,5 @@
 /** How far a stage has come, how fast it goes and how long it will take. */
-import { formatAmount, formatDuration, formatMagnitude } from './quantities.js';
+import { formatAmount, formatDuration, formatRate } from './quantities.js';
 
 export class StageMeter {
   private done = 0;
@@ -30,7 +30,7 @@ export class StageMeter {
   /** "812 tokens/s" over the whole stage so far; empty until something is done. */
   rate(nowMs: number): string {
     const seconds = this.seconds(nowMs);
-    return this.done === 0 || seconds <= 0 ? '' : `${formatMagnitude(this.done / seconds)} ${this.unit}s/s`;
+    return this.done === 0 || seconds <= 0 ? '' : formatRate(this.done / seconds, this.unit);
   }
 
   /** "12 s left" at the rate so far; empty where it cannot be told. */

@@ -74,7 +74,9 @@ function describe({ target, toolchain, toolchainFix, emulator, obstacle }: Targe
 
 function emulatorText({ emulator }: Target, path: string | null): string {
   if (emulator === null) return 'none';
-  return path === null ? `not found: sudo apt-get install ${emulator.package}` : `${path} ${emulator.args.join(' ')}`;
+  return path === null
+    ? `not found: sudo apt-get install ${emulator.package}`
+    : `${path} ${emulator.args.join(' ')}`;
 }
 
 function documentOf({ target, toolchain, emulator, obstacle }: TargetState): unknown {

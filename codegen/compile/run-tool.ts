@@ -3,6 +3,7 @@
  * error that shows all.
  */
 import { EmbedError } from '../diagnostics/error.js';
+import { toolCommands } from './tool-commands.js';
 
 export interface ToolOptions {
   readonly cwd?: string;
@@ -33,6 +34,7 @@ export async function runTool(command: readonly string[], options: ToolOptions =
   if (signal?.aborted) {
     throw new EmbedError('EM3007', { where: shown, why: 'not started, for the command was interrupted' });
   }
+  toolCommands.publish(shown);
   const { $ } = await import('zx/core');
   // Its own process group, so that the passes a compiler driver started end with it. zx's own timeout looks
   // for children with `ps`, which small containers do not have. A shell that finds a socket on its stdin
@@ -102,6 +104,6 @@ function firstLines(text: string): string[] {
 }
 
 /** A command line a reader can paste. */
-function quoteForReading(word: string): string {
+export function quoteForReading(word: string): string {
   return /^[\w./:=,+@%-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

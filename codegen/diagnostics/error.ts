@@ -1,5 +1,5 @@
 /** The one error type of the tool: numbered, and saying what, where, why and what to do. */
-import { type DiagnosticCode, diagnostics } from './catalog.js';
+import { type Diagnostic, type DiagnosticCode, diagnostics } from './catalog.js';
 import { printable } from './printable.js';
 
 export interface ErrorDetails {
@@ -19,7 +19,7 @@ export class EmbedError extends Error {
   readonly where: string;
   readonly why: string;
   readonly fix: string;
-  readonly exitCode: number;
+  readonly exitCode: Diagnostic['exit'];
 
   constructor(code: DiagnosticCode, details: ErrorDetails) {
     const entry = diagnostics[code];

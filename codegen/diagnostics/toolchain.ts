@@ -97,6 +97,11 @@ export const toolchainDiagnostics = {
     fix: 'see the reason; embed-model inspect shows what the bundle takes',
     exit: 2,
   },
+  EM3207: {
+    what: 'trace of the runner is damaged',
+    fix: 'make room in the temporary folder and try again; build the bundle again if that does not help',
+    exit: 3,
+  },
   EM3203: {
     what: 'program did not finish in time',
     fix: 'ask for fewer --tokens; an emulated target is 10 to 100 times slower than the board',

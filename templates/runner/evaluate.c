@@ -14,15 +14,22 @@
 #include "interrupt.h"
 #include "model.h"
 
+/* An id as files have it: two bytes, or four where a vocabulary needs them. */
+#if EM_VOCAB > 65536
+typedef em_u32 stored_id;
+#else
+typedef em_u16 stored_id;
+#endif
+
 struct evaluation {
     em_model *model;
     const struct options *options;
     struct failure *failure;
     FILE *in;
     FILE *out;
-    em_u16 *stored;  /* ids of a window as the file has them */
-    em_i32 *ids;     /* and as the model takes them */
-    int write_error; /* errno of the first failed write, or 0 */
+    stored_id *stored; /* ids of a window as the file has them */
+    em_i32 *ids;       /* and as the model takes them */
+    int write_error;   /* errno of the first failed write, or 0 */
 };
 
 /* An em_logits_fn. */
@@ -49,10 +56,11 @@ static int count_windows(struct evaluation *run, em_u64 *windows)
     if (fseeko(run->in, 0, SEEK_END) != 0 || (bytes = ftello(run->in)) < 0) {
         return fail_input(run->failure, "cannot read %s: %s", options->ids_file, strerror(errno));
     }
-    if (bytes % 2 != 0) {
-        return fail_input(run->failure, "%s holds no uint16 ids: its size is odd", options->ids_file);
+    if ((em_u64)bytes % sizeof(stored_id) != 0) {
+        return fail_input(run->failure, "%s: its size is no multiple of %d bytes, those of an id", options->ids_file,
+                          (int)sizeof(stored_id));
     }
-    ids = (em_u64)bytes / 2;
+    ids = (em_u64)bytes / sizeof(stored_id);
     available = ids / options->window;
     if (options->first_window + (em_u64)(options->windows != 0 ? options->windows : 1) > available) {
         return fail_input(run->failure, "%s has %llu ids: %llu windows of %u", options->ids_file,
@@ -70,11 +78,13 @@ static int read_window(struct evaluation *run)
         return fail_input(run->failure, "cannot read %s to its end", run->options->ids_file);
     }
     for (em_u32 i = 0; i < window; i++) {
-        if (run->stored[i] >= EM_VOCAB) {
+        em_u32 id = run->stored[i];
+
+        if (id >= (em_u32)EM_VOCAB) {
             return fail_input(run->failure, "%s: token id %u is outside the vocabulary of %d", run->options->ids_file,
-                              run->stored[i], EM_VOCAB);
+                              id, EM_VOCAB);
         }
-        run->ids[i] = run->stored[i];
+        run->ids[i] = (em_i32)id;
     }
     return 0;
 }
@@ -104,10 +114,11 @@ static int run_window(struct evaluation *run)
 static int run_windows(struct evaluation *run)
 {
     const struct options *options = run->options;
+    off_t start = (off_t)options->first_window * (off_t)options->window * (off_t)sizeof(stored_id);
     em_u64 windows = 0;
     int failed = count_windows(run, &windows);
 
-    if (!failed && fseeko(run->in, (off_t)options->first_window * (off_t)options->window * 2, SEEK_SET) != 0) {
+    if (!failed && fseeko(run->in, start, SEEK_SET) != 0) {
         failed = fail_input(run->failure, "cannot read %s: %s", options->ids_file, strerror(errno));
     }
     for (; windows != 0 && !failed; windows--) {

@@ -12,7 +12,7 @@ struct options {
     const char *blob;        /* path of the blob */
     const char *prompt;      /* text, or NULL */
     const char *ids;         /* decimal token ids with commas between, or NULL */
-    const char *ids_file;    /* --logits: raw little-endian uint16 ids */
+    const char *ids_file;    /* --logits: raw little-endian ids, see evaluate.h */
     const char *logits;      /* --logits: where int32 logits go, "-" for standard output, or NULL */
     const char *trace;       /* file for a dump of every op, or NULL */
     em_u32 tokens;           /* how many to generate at most */

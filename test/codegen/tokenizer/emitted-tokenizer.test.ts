@@ -93,7 +93,8 @@ t.test('under AddressSanitizer and UBSan', needsCompiler, async (t) => {
       { ...qwen2().json, pre_tokenizer: splitBy(llama3Expression) },
       { ignore_merges: true },
     );
-    for (const json of [everything, characterTokenizer()]) {
+    const unknown = characterTokenizer({}, { byte_fallback: false });
+    for (const json of [everything, characterTokenizer(), unknown]) {
       const model = openFolder(writeTokenizer(t, json));
       const opened = Number(driver.runMode(compileTokenizer(model), 'mutate', '7', '4000'));
       t.ok(opened > 300 && opened < 3700, `${opened} of 4000 opened`);

@@ -88,7 +88,16 @@ function byteToCharacter(byte: number): string {
 const byteLevelWords = Array.from(corpus.matchAll(gpt2Words), ([word]) =>
   Array.from(Buffer.from(word), byteToCharacter),
 );
-const byteLevelMerges = trainMerges(byteLevelWords, 250);
+/**
+ * The last ones tell whether ' and the long s are cut off as a contraction, before they merge with what
+ * follows.
+ */
+const byteLevelMerges: readonly [string, string][] = [
+  ...trainMerges(byteLevelWords, 250),
+  ['Å', '¿'],
+  ['Å¿', 'x'],
+  ["'", 'Å¿'],
+];
 
 export function added(id: number, content: string, settings: Json = {}): Json {
   const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };

@@ -117,12 +117,29 @@ static em_u64 random_below(em_u64 limit) {
     return (random_state * 2685821657736338717u >> 16) % limit;
 }
 
-/* One to four changes; every fourth in header and directory, where most checks look. */
-static void damage(em_u8 *table, em_u64 bytes) {
+/* A word of header and directory, of one of the 15 parts, however small, or of the whole table. */
+static em_u64 random_word(const em_u8 *original, em_u64 bytes) {
+    em_u32 offset;
+    em_u64 length;
+
+    switch (random_below(4)) {
+    case 0:
+        return random_below(42);
+    case 1:
+        return random_below(bytes / 4);
+    default:
+        memcpy(&offset, original + 48 + 8 * random_below(15), 4);
+        length = (bytes - offset) / 4;
+        return length == 0 ? bytes / 4 - 1 : offset / 4 + random_below(length < 64 ? length : 64);
+    }
+}
+
+/* One to four changes. */
+static void damage(em_u8 *table, const em_u8 *original, em_u64 bytes) {
     static const em_u32 values[] = {0, 1, 7, 255, 256, 0x10ffff, 0x7fffffff, 0x80000000u, 0xfffffff8u, 0xffffffffu};
 
     for (em_u64 changes = 1 + random_below(4); changes != 0; changes--) {
-        em_u64 word = random_below(4) == 0 ? random_below(42) : random_below(bytes / 4);
+        em_u64 word = random_word(original, bytes);
         em_u32 old, new;
 
         memcpy(&old, table + 4 * word, 4);
@@ -138,7 +155,8 @@ static void damage(em_u8 *table, em_u64 bytes) {
 
 static int mutate(const em_u8 *original, em_u64 bytes, em_u64 rounds) {
     static const char text[] = "It's  12 \xe6\x97\xa5\xe6\x9c\xac, q\xcc\x87\xcc\xa3 \xed\x95\x9c\xea\xb5\xad "
-                               "<|endoftext|>\r\n <|left|> <|right|> caf\xc3\xa9 \xff\xf0\x9f\x98\x80 the model's answer aaaaaaaa";
+                               "<|endoftext|>\r\n <|left|> <|right|> caf\xc3\xa9 \xff\xf0\x9f\x98\x80 "
+                               "the model's answer a";
     em_u64 opened = 0;
 
     for (em_u64 round = 0; round < rounds; round++) {
@@ -149,15 +167,25 @@ static int mutate(const em_u8 *original, em_u64 bytes, em_u64 rounds) {
 
         memcpy(table, original, kept);
         if (kept == bytes) {
-            damage(table, bytes);
+            damage(table, original, bytes);
         }
         if (em_tokenizer_open(&t, table, kept) == EM_OK) {
             opened++;
-            /* A damaged `longest` may ask for buffers beyond any reason. */
+            /* A damaged `longest` may ask for buffers beyond any reason; too small a one must be refused. */
             t.longest = t.longest > (1u << 20) ? 1u << 20 : t.longest;
             encode(&t, text, sizeof(text) - 1, EM_TOKENIZE_BOS | EM_TOKENIZE_SPECIAL, &r);
+            for (em_u32 i = 0; i < r.count; i++) {
+                if (r.ids[i] < 0 || (em_u32)r.ids[i] >= t.vocabulary) {
+                    fprintf(stderr, "round %llu gives id %d\n", (unsigned long long)round, (int)r.ids[i]);
+                    return 1;
+                }
+            }
             r.status = EM_OK;
             decode(&t, &r);
+            if (r.status != EM_OK) {
+                fprintf(stderr, "round %llu: decoding gives status %d\n", (unsigned long long)round, (int)r.status);
+                return 1;
+            }
         }
         release(&r);
         free(table);

@@ -1,0 +1,190 @@
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
+import { kernelSets } from '../../../targets/target.js';
+import { parameterCount } from '../../bundle/compose-manifest.js';
+import type { Checkpoint } from '../../checkpoint/checkpoint.js';
+import type { DecoderConfig } from '../../checkpoint/config.js';
+import { openCheckpoint } from '../../checkpoint/open.js';
+import { EmbedError } from '../../diagnostics/error.js';
+import { printable } from '../../diagnostics/printable.js';
+import { buildGraph } from '../../graph/build.js';
+import { contextLength } from '../../graph/context-length.js';
+import { kernelSetOf } from '../../layout/kernel-set.js';
+import { silentProgress } from '../../progress.js';
+import { namedPlans } from '../../quantize/plan.js';
+import { compileTokenizer } from '../../tokenizer/compile-tokenizer.js';
+import { openTokenizer, type TokenizerModel } from '../../tokenizer/tokenizer.js';
+import { formatAmount, formatBytes, formatCount } from '../quantities.js';
+import { fieldList, textTable } from '../text-table.js';
+import type { Inspection } from './inspection.js';
+import { type PlannedBlob, plannedBlob } from './planned-blob.js';
+
+/** Bytes of a stored element. */
+const elementBytes = { F32: 4, F16: 2, BF16: 2 } as const;
+
+/** Describes a checkpoint without reading its weights but for their hash. Throws what openCheckpoint throws. */
+export function inspectCheckpoint(path: string): Inspection {
+  const checkpoint = openCheckpoint(path);
+  try {
+    return describeCheckpoint(path, checkpoint);
+  } finally {
+    checkpoint.close();
+  }
+}
+
+function describeCheckpoint(path: string, checkpoint: Checkpoint): Inspection {
+  const { config } = checkpoint;
+  const graph = buildGraph(checkpoint, contextLength(config, null, silentProgress));
+  const tokenizer = describeTokenizer(path, config.vocabSize);
+  const sizes = kernelSets.flatMap((kernels) =>
+    Object.values(namedPlans).map((plan) => plannedBlob(graph, plan, kernelSetOf(kernels), tokenizer.bytes)),
+  );
+  const stored = storedTensors(checkpoint);
+  const parameters = parameterCount(graph);
+  const sha256 = checkpoint.sha256();
+  const { bytes: tokenizerBytes, ...tokenizerFacts } = tokenizer;
+  const facts = fieldList([
+    ['name', printable(checkpoint.name)],
+    ['format', checkpoint.format === 'huggingface' ? 'Hugging Face folder' : 'llama2.c version 0'],
+    ['architecture', printable(`${config.architecture} (${config.family} family)`)],
+    ['parameters', formatCount(parameters)],
+    ['shape', shapeText(config)],
+    ['attention', attentionText(config, checkpoint)],
+    ['context', formatAmount(config.contextLength, 'position')],
+    ['rope', ropeText(config)],
+    [
+      'tensors',
+      stored.map(({ dtype, tensors, bytes }) => `${tensors} ${dtype}, ${formatBytes(bytes)}`).join('; '),
+    ],
+    ['tokenizer', printable(tokenizer.text)],
+    ['end of text', config.eosIds.length === 0 ? 'no token' : `token ${config.eosIds.join(', ')}`],
+    ['sha256', sha256],
+  ]);
+  return {
+    kind: 'checkpoint',
+    document: {
+      name: checkpoint.name,
+      format: checkpoint.format,
+      sha256,
+      parameters,
+      config,
+      tensors: stored,
+      tokenizer: { ...tokenizerFacts, tableBytes: tokenizerBytes === 0 ? null : tokenizerBytes },
+      context: graph.context,
+      quantizations: sizes,
+    },
+    text: `checkpoint\n\n${facts}\n\nwith --context ${graph.context} and --quantize\n\n${sizesTable(sizes)}`,
+    faults: [],
+  };
+}
+
+function sizesTable(sizes: readonly PlannedBlob[]): string {
+  const severalSets = new Set(sizes.map(({ kernelSet }) => kernelSet)).size > 1;
+  return textTable(
+    [
+      { title: '  name' },
+      { title: 'weights', align: 'right' },
+      { title: 'bits per weight', align: 'right' },
+      { title: 'blob', align: 'right' },
+      { title: severalSets ? 'kernels' : '' },
+    ],
+    sizes.map(({ plan, kernelSet, weightsBytes, bitsPerWeight, blobBytes }) => [
+      `  ${plan}`,
+      formatBytes(weightsBytes),
+      bitsPerWeight.toFixed(2),
+      formatBytes(blobBytes),
+      severalSets ? kernelSet : '',
+    ]),
+  );
+}
+
+interface StoredTensors {
+  readonly dtype: string;
+  readonly tensors: number;
+  readonly bytes: number;
+}
+
+/** The tensors that the model uses, by type. */
+function storedTensors(checkpoint: Checkpoint): StoredTensors[] {
+  const byType = new Map<string, { tensors: number; bytes: number }>();
+  for (const { dtype, shape } of checkpoint.tensors.values()) {
+    const sum = byType.get(dtype) ?? { tensors: 0, bytes: 0 };
+    sum.tensors += 1;
+    sum.bytes += shape.reduce((product, size) => product * size, elementBytes[dtype]);
+    byType.set(dtype, sum);
+  }
+  return [...byType].map(([dtype, sum]) => ({ dtype, ...sum }));
+}
+
+function shapeText(config: DecoderConfig): string {
+  const { layers, hiddenSize, intermediateSize, vocabSize, tiedEmbedding } = config;
+  const head = tiedEmbedding ? 'head shares the embedding' : 'head of its own';
+  return `${formatAmount(layers, 'layer')}, hidden ${hiddenSize}, MLP ${intermediateSize}, vocabulary ${vocabSize}, ${head}`;
+}
+
+function attentionText(config: DecoderConfig, checkpoint: Checkpoint): string {
+  const { heads, kvHeads, headDim, qkNorm, slidingWindow } = config;
+  const biased = [...checkpoint.tensors.keys()].some((name) => name.endsWith('.bias'));
+  return [
+    `${formatAmount(heads, 'head')} of ${headDim} elements, ${kvHeads} of keys and values`,
+    ...(biased ? ['biases'] : []),
+    ...(qkNorm ? ['norms of q and k'] : []),
+    ...(slidingWindow === null ? [] : [`window of ${formatAmount(slidingWindow, 'position')}`]),
+  ].join(', ');
+}
+
+function ropeText({ ropeTheta, ropeScaling }: DecoderConfig): string {
+  const theta = `theta ${ropeTheta}`;
+  if (ropeScaling.kind === 'default') return theta;
+  if (ropeScaling.kind === 'linear') return `${theta}, linear scaling by ${ropeScaling.factor}`;
+  const { factor, lowFrequencyFactor, highFrequencyFactor, originalContext } = ropeScaling;
+  return `${theta}, llama3 scaling by ${factor} (low ${lowFrequencyFactor}, high ${highFrequencyFactor}, from ${originalContext} positions)`;
+}
+
+interface TokenizerFacts {
+  readonly text: string;
+  readonly source: string | null;
+  readonly bosId: number | null;
+  /** Why there is none, or why it cannot be used. */
+  readonly missing: string | null;
+  /** Of its table in the blob, 0 for none. */
+  readonly bytes: number;
+}
+
+/** A tokenizer that cannot be used is told as such: it would stop a build, but not a look at the rest. */
+function describeTokenizer(path: string, vocabSize: number): TokenizerFacts {
+  const absent = (missing: string): TokenizerFacts => ({
+    text: `none that can be used: ${missing}`,
+    source: null,
+    bosId: null,
+    missing,
+    bytes: 0,
+  });
+  try {
+    const lookup = openTokenizer(path, vocabSize);
+    if (lookup.tokenizer === null) return absent(lookup.reason);
+    const { tokenizer } = lookup;
+    const { source, bosId } = tokenizer;
+    return {
+      text: tokenizerText(tokenizer),
+      source,
+      bosId,
+      missing: null,
+      bytes: compileTokenizer(tokenizer).length,
+    };
+  } catch (error) {
+    if (error instanceof EmbedError && existsSync(path))
+      return absent(`${error.code}: ${error.what}: ${error.why}`);
+    throw error;
+  }
+}
+
+function tokenizerText(tokenizer: TokenizerModel): string {
+  const { source, symbols, added, bosId, normalizeNfc } = tokenizer;
+  return [
+    `${basename(source)}: BPE over ${symbols === 'bytes' ? 'bytes' : 'characters, bytes for others'}`,
+    ...(normalizeNfc ? ['NFC'] : []),
+    formatAmount(added.length, 'added token'),
+    bosId === null ? 'nothing put before a text' : `token ${bosId} put before a text`,
+  ].join(', ');
+}

@@ -1,0 +1,185 @@
+/**
+ * The same logits, bit for bit, from the integer evaluator in TypeScript and from the compiled C on every target, by logits
+ * digest: of every model and format, with 1 and 2 threads, prefill chunks of 1, 7 and 64, greedy and seeded sampling.
+ *
+ * A plain run takes each tiny model with one plan on all targets and each model of ../shared with one plan on one target.
+ * EMBED_TEST_FULL=1 takes all models with all plans on all targets.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import type { Manifest } from '../../codegen/bundle/manifest.js';
+import { namedPlans, type Plan } from '../../codegen/quantize/plan.js';
+import { equalsGolden, runRunner } from '../../deploy/run-bundle.js';
+import { targets } from '../../targets/index.js';
+import { compilerFamilies, type Target } from '../../targets/target.js';
+import {
+  buildBundle,
+  cannotRun,
+  mixedPlans,
+  projectRoot,
+  temporaryFolder,
+  tinyModels,
+  writeCheckpoint,
+  writeLlama2cCheckpoint,
+} from './tiny-bundles.js';
+
+const full = process.env.EMBED_TEST_FULL === '1';
+t.setTimeout(full ? 3_600_000 : 600_000);
+
+/** About a hundred tokens of the tiny tokenizer, more than three batches; some of them bytes. */
+const prompt =
+  'the wind in the winter woods is a thing that was not here before, said the heron 😀 to the other birds';
+
+const proven = targets.filter(({ name }) => ['x86_64-avx2', 'cortex-a72', 'riscv-u74'].includes(name));
+const plans = [namedPlans.int8!, namedPlans.int4!, ...mixedPlans];
+const allPlans = [...plans, namedPlans.int16!, namedPlans.mixed8!, namedPlans['int4-head8']!];
+const skips = new Map<Target, string | false>();
+for (const target of proven) skips.set(target, await cannotRun(target));
+
+interface Case {
+  readonly model: string;
+  readonly out: string;
+  readonly target: Target;
+  readonly plan: Plan;
+  readonly prompt: string | null;
+  readonly toolchain?: string;
+}
+
+/** Builds, runs every combination and compares each with the manifest's golden runs; returns the digests of those. */
+async function proveConforming(
+  t: Test,
+  { model, out, target, plan, prompt, ...rest }: Case,
+): Promise<string[]> {
+  const { manifest, warnings } = await buildBundle({ model, out, target, plan, prompt, ...rest });
+  t.same(
+    warnings.filter((warning) => !warning.startsWith('text cannot be used')),
+    [],
+    'no warning',
+  );
+  const digests = manifest.golden.map(({ logitsDigest }) => logitsDigest);
+  t.not(digests[0], digests[1], 'the golden runs differ');
+  for (const threads of [1, 2])
+    for (const chunk of [1, 7, 64]) await runGolden(t, out, manifest, threads, chunk);
+  return digests;
+}
+
+async function runGolden(
+  t: Test,
+  out: string,
+  manifest: Manifest,
+  threads: number,
+  chunk: number,
+): Promise<void> {
+  for (const golden of manifest.golden) {
+    const { promptIds: ids, tokenIds, sampling } = golden;
+    const request = { prompt: null, ids, tokens: tokenIds.length, sampling, threads, chunk };
+    const { signal } = new AbortController();
+    const { outcome } = await runRunner(out, manifest, request, 'auto', signal);
+    const how = sampling.temperatureQ16 === 0 ? 'greedy' : 'sampled';
+    t.ok(equalsGolden(outcome, golden), `${how}, ${threads} threads, chunks of ${chunk}`, {
+      found: outcome.digest?.value,
+      wanted: golden.logitsDigest,
+    });
+    t.equal(outcome.timing?.threads, threads, 'with as many threads as asked for');
+    t.equal(outcome.digest?.positions, ids.length + tokenIds.length - 1, 'of every position');
+  }
+}
+
+/** A model with some plans on some targets: one digest a plan, whatever the target. */
+function testModel(
+  name: string,
+  model: (t: Test) => string,
+  text: string | null,
+  some: readonly Plan[],
+  on: readonly Target[],
+) {
+  t.test(name, async (t) => {
+    const path = model(t);
+    for (const plan of some) {
+      const found = new Map<string, string[]>();
+      for (const target of on) {
+        const skip = skips.get(target)!;
+        await t.test(`${plan.name} on ${target.name}`, { skip }, async (t) => {
+          const out = join(temporaryFolder(t), 'bundle');
+          const digests = await proveConforming(t, { model: path, out, target, plan, prompt: text });
+          found.set(target.name, digests);
+          t.comment(`| ${name} | ${plan.name} | ${target.name} | ${digests.join(' ')} |`);
+        });
+      }
+      const [first, ...others] = found.values();
+      for (const other of others)
+        t.same(other, first, `${plan.name}: equal on ${[...found.keys()].join(', ')}`);
+    }
+  });
+}
+
+/** One of a list in turn, so that every model takes part and every choice is taken. */
+const turn = <T>(list: readonly T[], i: number): readonly T[] => [list[i % list.length]!];
+
+for (const [i, tiny] of tinyModels.entries()) {
+  const write = (t: Test) => writeCheckpoint(tiny, join(temporaryFolder(t), 'model'));
+  testModel(tiny.name, write, prompt, full ? allPlans : turn(plans, i), proven);
+}
+const writeBin = (t: Test) => writeLlama2cCheckpoint(temporaryFolder(t));
+testModel('llama2.c, no tokenizer', writeBin, null, full ? allPlans : turn(plans, 1), proven);
+testModel(
+  'bundled model',
+  () => 'bundled',
+  null,
+  full ? plans : turn(plans, 0),
+  full ? proven : turn(proven, 0),
+);
+
+const shared = join(projectRoot, '..', 'shared', 'models');
+const variants = [
+  'llama-gqa-odd',
+  'llama-linear-rope',
+  'llama3-rope-sharded',
+  'mistral-window',
+  'qwen2-bias',
+  'qwen3-qknorm',
+];
+const others = [...variants.map((name) => `variants/${name}`), 'stories260K/stories260K.bin', 'os-tiny'];
+for (const [i, name] of others.entries()) {
+  const path = join(shared, name);
+  if (name === 'os-tiny' && !full) continue; // four times the bundled model, and nothing in it that the others lack
+  const text = name.startsWith('variants')
+    ? prompt.slice(0, 72)
+    : 'Once upon a time there was a model that lived on a small board.';
+  if (!existsSync(path)) t.test(name, { skip: `no ../shared/models/${name}` }, async () => {});
+  else
+    testModel(
+      name,
+      () => path,
+      text,
+      full ? plans.slice(0, 3) : turn(plans, i),
+      full ? proven : turn(proven, i),
+    );
+}
+
+for (const target of proven) {
+  t.test(`${target.name}: all compilers give the same logits`, async (t) => {
+    const model = writeCheckpoint(tinyModels[0]!, join(temporaryFolder(t), 'model'));
+    const found: string[][] = [];
+    for (const family of compilerFamilies) {
+      const skip = await cannotRun(target, family);
+      await t.test(family, { skip }, async (t) => {
+        const out = join(temporaryFolder(t), 'bundle');
+        found.push(
+          await proveConforming(t, { model, out, target, plan: mixedPlans[1]!, prompt, toolchain: family }),
+        );
+      });
+    }
+    for (const other of found.slice(1)) t.same(other, found[0]);
+  });
+}
+
+t.test('a build proves itself', { skip: skips.get(proven[0]!)! }, async (t) => {
+  const model = writeCheckpoint(tinyModels[0]!, join(temporaryFolder(t), 'model'));
+  const out = join(temporaryFolder(t), 'bundle');
+  const { result } = await buildBundle({ model, out, target: proven[0]!, run: true, tokens: 5, prompt });
+  t.equal(result.output.matchesGolden, true);
+  t.equal(result.output.tokenIds?.length, 5);
+  t.equal(result.board.emulated, false);
+});
