@@ -1,7 +1,8 @@
 /** The model of a build: its checkpoint, its tokenizer and what it is called. */
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openTokenizer, type TokenizerModel } from '../tokenizer/tokenizer.js';
+import { EmbedError } from '../diagnostics/error.js';
+import { longestDecodedText, openTokenizer, type TokenizerModel } from '../tokenizer/tokenizer.js';
 import type { Checkpoint } from './checkpoint.js';
 import { openCheckpoint } from './open.js';
 
@@ -32,6 +33,7 @@ export function openModelSource(path: string | null): ModelSource {
   try {
     const lookup = openTokenizer(place, checkpoint.config.vocabSize);
     const { tokenizer } = lookup;
+    if (tokenizer !== null) refuseLongTokens(tokenizer);
     return {
       name: checkpoint.name,
       source,
@@ -45,4 +47,14 @@ export function openModelSource(path: string | null): ModelSource {
     checkpoint.close();
     throw error;
   }
+}
+
+/** Bytes of text a record of the runner holds: RECORD_TEXT_BYTES of templates/runner/records.h. */
+const RECORD_TEXT_BYTES = 1024;
+
+function refuseLongTokens(tokenizer: TokenizerModel): void {
+  const longest = longestDecodedText(tokenizer);
+  if (longest <= RECORD_TEXT_BYTES) return;
+  const why = `a token can become ${longest} bytes of text, ${RECORD_TEXT_BYTES} is the limit`;
+  throw new EmbedError('EM1113', { where: tokenizer.source, why });
 }

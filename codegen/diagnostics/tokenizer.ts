@@ -62,4 +62,9 @@ export const tokenizerDiagnostics = {
     fix: 'leave the characters out of the text, or use a model whose tokenizer covers all bytes',
     exit: 2,
   },
+  EM1113: {
+    what: 'a token is longer than the runner can print',
+    fix: 'remove the token from the vocabulary; tokens of up to 340 bytes of text can be used',
+    exit: 2,
+  },
 } as const satisfies Record<`EM11${string}`, Diagnostic>;

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Manifest } from '../bundle/manifest.js';
-import type { FloatWeights } from '../calibrate/float-evaluator.js';
+import { type FloatWeights, rangeNames } from '../calibrate/float-evaluator.js';
 import { checkpointWeights } from '../calibrate/float-weights.js';
 import { BUNDLED, type ModelSource, openModelSource } from '../checkpoint/model-source.js';
 import { EmbedError } from '../diagnostics/error.js';
@@ -11,6 +11,7 @@ import type { Graph } from '../graph/graph.js';
 import { type IntegerModel, lower } from '../lower/lower.js';
 import type { StageContext } from '../progress.js';
 import { type QuantizedMatrix, quantizedHash } from '../quantize/matrix.js';
+import { parsePlan } from '../quantize/plan.js';
 import { quantizeGraph } from '../quantize/quantize.js';
 
 export interface ReferenceModel {
@@ -47,21 +48,33 @@ export function openReferenceSource(manifest: Manifest, modelPath: string | null
   }
 }
 
-/** Quantizes the checkpoint by the plan and the ranges of the manifest. Throws EM2014 where that gives other weights. */
+/**
+ * Quantizes the checkpoint by the plan and the ranges of the manifest. Throws EM2014 where that gives other weights, EM1401 and
+ * EM2001 for a manifest whose context, ranges or plan cannot be those of the checkpoint.
+ */
 export async function quantizeReference(
   manifest: Manifest,
   { checkpoint, path }: ModelSource,
   context: StageContext,
 ): Promise<ReferenceModel> {
+  const limit = checkpoint.config.contextLength;
+  if (!(Number.isInteger(manifest.context) && manifest.context >= 1 && manifest.context <= limit)) {
+    throw damaged(`context is ${manifest.context}, the model has ${limit} positions`);
+  }
   const graph = buildGraph(checkpoint, manifest.context);
-  const matrices = await quantizeGraph(graph, checkpoint, manifest.plan, manifest.plan.name, context);
+  const ranges = new Map(Object.entries(manifest.quantization.ranges ?? {}));
+  const unknown = rangeNames(graph).find((name) => !Number.isFinite(ranges.get(name)));
+  if (unknown !== undefined) throw damaged(`quantization.ranges has no number for ${unknown}`);
+  const plan = parsePlan(manifest.plan, 'manifest.json');
+  const matrices = await quantizeGraph(graph, checkpoint, plan, plan.name, context);
   const found = quantizedHash(matrices.values());
   if (found !== manifest.build.quantizedSha256) {
     const why = `quantized hash ${found}, the manifest has ${manifest.build.quantizedSha256}`;
     throw new EmbedError('EM2014', { where: path, why });
   }
   const weights = checkpointWeights(checkpoint, graph);
-  const ranges = new Map(Object.entries(manifest.quantization.ranges));
   const model = lower({ graph, matrices, vector: (name) => weights.vector(name), ranges });
   return { graph, weights, matrices, model };
 }
+
+const damaged = (why: string) => new EmbedError('EM1401', { where: 'manifest.json', why });
