@@ -1,5 +1,4 @@
 /** The command line: parses it, runs the command, and turns whatever happens into words and an exit code. */
-import type { ExitCode } from './commands/command.js';
 import { showHelp } from './commands/help.js';
 import { Interruption } from './commands/interruption.js';
 import { Output, type OutputMode } from './commands/output.js';
@@ -7,6 +6,7 @@ import { type CommandLine, parseCommandLine } from './commands/parse-command-lin
 import { createProgress, type ShownProgress } from './commands/progress.js';
 import { toolCommands } from './compile/tool-commands.js';
 import { EmbedError } from './diagnostics/error.js';
+import type { ExitCode } from './diagnostics/exit-codes.js';
 import { toolVersion } from './version.js';
 
 /** Runs the command line of this process, `args` being the words after the program's name, and ends the process. */

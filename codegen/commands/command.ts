@@ -1,4 +1,5 @@
 /** What a command is: everything help says of it, the options it takes, and the function that does it. */
+import type { ExitCode } from '../diagnostics/exit-codes.js';
 import type { StageContext } from '../progress.js';
 import type { OptionTable, OptionValues } from './option.js';
 import type { Output } from './output.js';
@@ -25,9 +26,6 @@ export interface Invocation<T extends OptionTable = OptionTable> {
   readonly context: StageContext;
 }
 
-/** What the process ends with: see exitCodes. */
-export type ExitCode = 0 | 1 | 2 | 3 | 4 | 130;
-
 export interface Command<T extends OptionTable = OptionTable> {
   readonly name: string;
   /** One line. */
@@ -47,13 +45,3 @@ export interface Command<T extends OptionTable = OptionTable> {
 export function defineCommand<T extends OptionTable>(command: Command<T>): Command<T> {
   return command;
 }
-
-/** What exit codes mean to every command. */
-export const exitCodes: Readonly<Record<ExitCode, string>> = {
-  0: 'done',
-  1: 'the product fell short',
-  2: 'bad input or usage',
-  3: 'the surroundings failed: toolchain, emulator, time-out; or an internal error (EM9001)',
-  4: 'busy',
-  130: 'interrupted',
-};

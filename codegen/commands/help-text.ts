@@ -1,5 +1,6 @@
 /** What --help prints, made from the tables of commands and options. */
-import { type Command, exitCodes } from './command.js';
+import { exitCodes } from '../diagnostics/exit-codes.js';
+import type { Command } from './command.js';
 import { globalOptions } from './global-options.js';
 import type { OptionTable } from './option.js';
 import { wrapText } from './wrap-text.js';

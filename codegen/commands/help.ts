@@ -1,6 +1,8 @@
 /** embed-model help: the page of the program or of one command. */
+
+import type { ExitCode } from '../diagnostics/exit-codes.js';
 import { toolVersion } from '../version.js';
-import { type Command, defineCommand, type ExitCode } from './command.js';
+import { type Command, defineCommand } from './command.js';
 import { commandHelp, helpDocument, programHelp } from './help-text.js';
 import type { Output } from './output.js';
 

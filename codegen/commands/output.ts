@@ -1,7 +1,7 @@
 /** Where a command's words go: its result to stdout, as text or as one JSON document; all other talk to stderr. */
 import type { EmbedError } from '../diagnostics/error.js';
+import type { ExitCode } from '../diagnostics/exit-codes.js';
 import { printable } from '../diagnostics/printable.js';
-import type { ExitCode } from './command.js';
 
 /** The part of a stream that is needed here; `columns` is undefined where it is no terminal. */
 export interface TextSink {

@@ -3,19 +3,19 @@
  *
  * EM10xx checkpoint files, EM11xx tokenizers, EM12xx command line, EM13xx output folders, EM14xx bundles and blobs,
  * EM2xxx quantization, EM3xxx toolchains and running, EM4xxx boards, EM5xxx kernel modules, EM90xx embed-model itself.
- * A number is never reused. Exit codes: 1 the product fell short, 2 bad input or usage, 3 the surroundings failed, 4 busy,
- * 130 interrupted.
+ * A number is never reused.
  */
 export interface Diagnostic {
   /** One line: what went wrong, without the particulars. */
   readonly what: string;
   /** What the reader can do about it. */
   readonly fix: string;
-  readonly exit: 1 | 2 | 3 | 4 | 130;
+  readonly exit: Exclude<ExitCode, 0>;
 }
 
 import { bundleDiagnostics } from './bundle.js';
 import { checkpointDiagnostics } from './checkpoint.js';
+import type { ExitCode } from './exit-codes.js';
 import { programDiagnostics } from './program.js';
 import { quantizationDiagnostics } from './quantization.js';
 import { tokenizerDiagnostics } from './tokenizer.js';

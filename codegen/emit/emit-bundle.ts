@@ -72,7 +72,7 @@ export async function emitBundle(
   const table = input.tokenizer === null ? null : compileTokenizer(input.tokenizer);
   const sections = blobSections(input.model, kernels, table);
   const blob = layOutBlob(sections);
-  const memory = planMemory(input.model.graph, BATCH);
+  const memory = planMemory(input.model.graph, BATCH, kernels);
   progress.advance(1);
   await breathe(signal);
   const sources = emitSources(

@@ -22,6 +22,7 @@ const kernelFiles = [
   'em_fixed.h',
   'em_tables.h',
   'em_activation.h',
+  'em_quantize.h',
   'em_norm.h',
   'em_elementwise.h',
   'em_attention.h',

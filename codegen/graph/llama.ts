@@ -175,20 +175,13 @@ class LlamaBuilder {
 
   head(): Op[] {
     const { tiedEmbedding, vocabSize, hiddenSize } = this.checkpoint.config;
-    const matrix = tiedEmbedding ? 'embed' : this.matrix('head', 'lm_head.weight', vocabSize, hiddenSize);
+    const place = { input: 'n8', output: 'logits', range: 'logits' };
     return [
       this.norm('head_norm', 'head_norm', 'model.norm.weight', 'x', 'n', 'head_norm'),
       { kind: 'quantize', name: 'head_in', input: 'n', output: 'n8' },
-      {
-        kind: 'linear',
-        name: 'head',
-        matrix,
-        bias: null,
-        input: 'n8',
-        output: 'logits',
-        range: 'logits',
-        gain: 1,
-      },
+      tiedEmbedding
+        ? { kind: 'linear', name: 'head', matrix: 'embed', bias: null, ...place, gain: 1 }
+        : this.linear('head', { matrix: 'head', tensor: 'lm_head', ...place }, vocabSize, hiddenSize),
     ];
   }
 }

@@ -5,6 +5,8 @@
  * em_linear.h provides, whatever the layout (docs/architecture.md, section Kernel sets):
  *
  *   struct em_linear_op, struct em_matrix, em_matrix_open(section, format, rows, columns)
+ *   EM_PREPARED_BYTES(columns), em_prepare(row, columns, prepared)           what the kernels want of a row of activations
+ *                                                                            besides its integers: group sums, shifted copies
  *   em_linear_rows(op, matrix, bias, activations, tokens, first, end, out)   rows are multiples of EM_ROW_TILE, or the last
  *   em_gather_row(matrix, row, frac, out)                                    a token's embedding from the same packed weights
  */
@@ -32,10 +34,18 @@ export interface KernelSet {
   readonly folder: string;
   readonly headers: readonly string[];
   layoutFor(format: FormatName): Layout;
+  /** EM_PREPARED_BYTES of its em_linear.h: bytes that em_prepare makes of a row of activations, a multiple of 64. */
+  preparedBytes(columns: number): number;
 }
 
 const sets: Readonly<Record<KernelSetName, KernelSet>> = {
-  portable: { name: 'portable', folder: 'portable', headers: ['em_linear.h'], layoutFor: () => rowsLayout },
+  portable: {
+    name: 'portable',
+    folder: 'portable',
+    headers: ['em_linear.h'],
+    layoutFor: () => rowsLayout,
+    preparedBytes: () => 0,
+  },
 };
 
 export function kernelSetOf(name: KernelSetName): KernelSet {

@@ -1,8 +1,8 @@
 /** The arena: where each activation buffer, the KV cache and the state lie. Buffers whose lives do not meet share memory. */
 import type { BufferInfo, Graph, Op } from '../graph/graph.js';
 import { definitionOf } from '../ops/index.js';
-import { groupsPerRow } from '../quantize/format.js';
 import { alignUp } from './blob-header.js';
+import type { KernelSet } from './kernel-set.js';
 
 export interface ArenaPlace {
   readonly name: string;
@@ -30,18 +30,18 @@ export interface MemoryPlan {
 /** Bytes reserved for struct em_model and an opened tokenizer; the emitted C asserts that they suffice. */
 const STATE_BYTES = 1024;
 
-/** Bytes of a buffer for a batch: int32 rows, or int8 rows with group sums and scales. */
-export function bufferBytes(buffer: BufferInfo, batch: number): number {
+/** Bytes of a buffer for a batch: int32 rows, or int8 rows with what the kernels prepare of them, and scales. */
+export function bufferBytes(buffer: BufferInfo, batch: number, kernels: KernelSet): number {
   if (buffer.kind === 'int32') return batch * buffer.width * 4;
-  const { values, sums, scale } = int8Parts(buffer.width, batch);
-  return values + sums + scale;
+  const { values, prepared, scale } = int8Parts(buffer.width, batch, kernels.preparedBytes(buffer.width));
+  return values + prepared + scale;
 }
 
-/** Parts of an int8 buffer, each 64-byte aligned: EM_Q8_STRIDE, EM_GROUPS and struct em_token_scale in C. */
-export function int8Parts(width: number, batch: number): { values: number; sums: number; scale: number } {
+/** Parts of an int8 buffer, each 64-byte aligned: EM_Q8_STRIDE, EM_PREPARED_BYTES and struct em_token_scale in C. */
+export function int8Parts(width: number, batch: number, preparedBytes: number) {
   return {
     values: batch * alignUp(width),
-    sums: alignUp(batch * groupsPerRow(width) * 4),
+    prepared: batch * preparedBytes,
     scale: alignUp(batch * 8),
   };
 }
@@ -77,12 +77,12 @@ function lifetimes(graph: Graph): Lifetime[] {
 }
 
 /** Places buffers largest first at the lowest offset where nothing alive at the same time lies. */
-function placeActivations(graph: Graph, batch: number, base: number): ArenaPlace[] {
+function placeActivations(graph: Graph, batch: number, kernels: KernelSet, base: number): ArenaPlace[] {
   const placed: ArenaPlace[] = [];
   const bySize = lifetimes(graph)
     .map((life) => ({
       ...life,
-      bytes: alignUp(bufferBytes(life.buffer, bufferBatch(graph, life.buffer, batch))),
+      bytes: alignUp(bufferBytes(life.buffer, bufferBatch(graph, life.buffer, batch), kernels)),
     }))
     .sort((a, b) => b.bytes - a.bytes || a.first - b.first || (a.buffer.name < b.buffer.name ? -1 : 1));
   for (const { buffer, first, last, bytes } of bySize) {
@@ -95,9 +95,7 @@ function placeActivations(graph: Graph, batch: number, base: number): ArenaPlace
       offset = Math.max(offset, other.offset + other.bytes);
     }
     const kind =
-      buffer.kind === 'int32'
-        ? `int32[tokens][${buffer.width}]`
-        : `int8[tokens][${buffer.width}], scales, sums`;
+      buffer.kind === 'int32' ? `int32[tokens][${buffer.width}]` : `int8[tokens][${buffer.width}], scales`;
     placed.push({ name: buffer.name, offset, bytes, live: [first, last], what: kind });
   }
   return placed.sort((a, b) => a.offset - b.offset || a.live[0] - b.live[0]);
@@ -108,7 +106,7 @@ function bufferBatch(graph: Graph, buffer: BufferInfo, batch: number): number {
   return buffer.name === graph.logits ? 1 : batch;
 }
 
-export function planMemory(graph: Graph, batch: number): MemoryPlan {
+export function planMemory(graph: Graph, batch: number, kernels: KernelSet): MemoryPlan {
   const always: [number, number] = [0, Number.MAX_SAFE_INTEGER];
   const place = (name: string, offset: number, bytes: number, what: string): ArenaPlace => ({
     name,
@@ -148,7 +146,7 @@ export function planMemory(graph: Graph, batch: number): MemoryPlan {
     ),
     append('order', graph.vocabSize * 4, `int32[${graph.vocabSize}], work memory of sampling`),
   ];
-  const buffers = placeActivations(graph, batch, end);
+  const buffers = placeActivations(graph, batch, kernels, end);
   const arenaBytes = Math.max(end, ...buffers.map((p) => p.offset + p.bytes));
   return {
     batch,

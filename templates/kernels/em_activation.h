@@ -24,7 +24,7 @@ struct em_token_scale {
 /* Quantized activations of up to EM_BATCH tokens. */
 struct em_q8 {
     em_i8 *values;                /* [tokens][EM_Q8_STRIDE(columns)], in [-127, 127], zero padded */
-    em_i32 *sums;                 /* [tokens][EM_GROUPS(columns)]: sum of each group, for formats with an offset */
+    em_u8 *prepared;              /* [tokens][EM_PREPARED_BYTES(columns)]: what the kernel set makes of a row, 64-byte aligned */
     struct em_token_scale *scale; /* [tokens] */
 };
 
@@ -57,26 +57,6 @@ EM_NOINLINE EM_UNUSED static struct em_token_scale em_quantize_vector(const em_i
     scale.mantissa = max15 * 32768;
     scale.shift = shift;
     return scale;
-}
-
-/* Quantizes a row of int32 activations for each token and sums its groups. */
-EM_UNUSED EM_NOINLINE static void em_quantize(const em_i32 *in, const struct em_q8 *out, em_u32 columns, em_u32 tokens)
-{
-    for (em_u32 t = 0; t < tokens; t++) {
-        em_i8 *row = out->values + (em_u64)t * EM_Q8_STRIDE(columns);
-        em_i32 *sums = out->sums + (em_u64)t * EM_GROUPS(columns);
-        out->scale[t] = em_quantize_vector(in + (em_u64)t * columns, columns, row);
-        for (em_u32 c = columns; c < EM_Q8_STRIDE(columns); c++) {
-            row[c] = 0;
-        }
-        for (em_u32 g = 0; g < EM_GROUPS(columns); g++) {
-            em_i32 sum = 0;
-            for (em_u32 c = 0; c < EM_GROUP; c++) {
-                sum += row[g * EM_GROUP + c];
-            }
-            sums[g] = sum;
-        }
-    }
 }
 
 #endif /* EM_ACTIVATION_H */

@@ -11,6 +11,7 @@
 
 #include "em_attention.h"
 #include "em_linear.h"
+#include "em_quantize.h"
 
 /* The parts of an int8 buffer of the arena, for EM_BATCH tokens. */
 EM_INLINE struct em_q8 em_q8_at(em_u8 *memory, em_u32 columns)
@@ -18,8 +19,8 @@ EM_INLINE struct em_q8 em_q8_at(em_u8 *memory, em_u32 columns)
     struct em_q8 q8;
     q8.values = (em_i8 *)(void *)memory;
     memory += (em_u64)EM_BATCH * EM_Q8_STRIDE(columns);
-    q8.sums = (em_i32 *)(void *)memory;
-    memory += em_align64((em_u64)EM_BATCH * EM_GROUPS(columns) * sizeof(em_i32));
+    q8.prepared = memory;
+    memory += (em_u64)EM_BATCH * EM_PREPARED_BYTES(columns);
     q8.scale = (struct em_token_scale *)(void *)memory;
     return q8;
 }

@@ -76,7 +76,7 @@ static EM_NOINLINE void em_batch_logits(struct em_model *m, em_u32 tokens, em_u3
         }
         return;
     }
-    for (em_u32 t = 0; t < tokens; t++) {
+    for (em_u32 t = 0; t < tokens && !em_is_cancelled(m); t++) {
         em_head(m, t);
         sink(user, m->position + t, em_logits(m));
     }
@@ -96,11 +96,13 @@ em_status em_prefill(em_model *model, const em_i32 *ids, em_u32 count, em_logits
     for (em_u32 done = 0; done < count;) {
         em_u32 tokens = count - done < EM_BATCH ? count - done : EM_BATCH;
         em_forward(m, ids + done, tokens);
-        if (em_is_cancelled(m)) {
+        if (!em_is_cancelled(m)) {
+            em_batch_logits(m, tokens, done + tokens == count, sink, user);
+        }
+        if (em_is_cancelled(m)) { /* by a hook, by the sink, or from another thread */
             m->position = start;
             return EM_E_CANCELLED;
         }
-        em_batch_logits(m, tokens, done + tokens == count, sink, user);
         m->position += tokens;
         done += tokens;
     }
@@ -188,6 +190,9 @@ em_status em_tokenize(const em_model *model, const char *text, em_u64 text_bytes
                       em_u32 *count, void *scratch, em_u64 scratch_bytes)
 {
 #if EM_HAS_TOKENIZER
+    if (model == EM_NULL) {
+        return EM_E_ARGUMENT;
+    }
     if (model->tokenizer_status != EM_OK) {
         return model->tokenizer_status;
     }
@@ -203,6 +208,9 @@ em_status em_detokenize(const em_model *model, struct em_text_state *state, em_i
                         em_u32 *text_bytes)
 {
 #if EM_HAS_TOKENIZER
+    if (model == EM_NULL) {
+        return EM_E_ARGUMENT;
+    }
     if (model->tokenizer_status != EM_OK) {
         return model->tokenizer_status;
     }

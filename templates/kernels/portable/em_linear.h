@@ -35,6 +35,17 @@ enum em_format { EM_W4 = 1, EM_W5 = 2, EM_W6 = 3, EM_W8 = 4, EM_W8T = 5, EM_W16 
 
 #define EM_NO_BIAS (~(em_u64)0)
 
+/* Bytes of the prepared form of a row of activations, a multiple of 64: these kernels read the int8 row itself. */
+#define EM_PREPARED_BYTES(columns) ((columns) * (em_u64)0)
+
+/* Makes the prepared form of a row. */
+EM_INLINE void em_prepare(const em_i8 *row, em_u32 columns, em_u8 *prepared)
+{
+    (void)row;
+    (void)columns;
+    (void)prepared;
+}
+
 /* Constants of one linear op. */
 struct em_linear_op {
     em_u64 weights;           /* blob offset of the matrix section */

@@ -14,6 +14,7 @@
 #include "em_elementwise.h"
 #include "em_linear.h"
 #include "em_norm.h"
+#include "em_quantize.h"
 
 enum operation {
     SCALE = 1, RECIPROCAL_SQRT, EXP2_NEGATIVE, SIGMOID, QUANTIZE, RMSNORM, ROPE, SWIGLU, ADD, LINEAR_ROWS, GATHER_ROW, ATTEND
@@ -141,7 +142,7 @@ static void sigmoid(void)
     put_word(em_sigmoid(in[0], in[1]));
 }
 
-/* columns, tokens, values: per token its scale, its padded row and the sums of its groups. */
+/* columns, tokens, values: per token its scale and its padded row. */
 static void quantize(void)
 {
     em_u32 columns = count_word();
@@ -149,7 +150,7 @@ static void quantize(void)
     em_u32 stride = EM_Q8_STRIDE(columns);
     struct em_q8 q8;
     q8.values = allocate((em_u64)tokens * stride);
-    q8.sums = allocate_untouched((em_u64)tokens * EM_GROUPS(columns));
+    q8.prepared = allocate((em_u64)tokens * EM_PREPARED_BYTES(columns) + 1);
     q8.scale = allocate(tokens * sizeof(*q8.scale));
     em_quantize(words(columns * tokens), &q8, columns, tokens);
     for (em_u32 t = 0; t < tokens; t++) {
@@ -158,10 +159,9 @@ static void quantize(void)
         for (em_u32 c = 0; c < stride; c++) {
             put_word(q8.values[t * stride + c]);
         }
-        put(q8.sums + t * EM_GROUPS(columns), EM_GROUPS(columns));
     }
     free(q8.values);
-    free(q8.sums);
+    free(q8.prepared);
     free(q8.scale);
 }
 
@@ -258,7 +258,7 @@ static void linear_rows(void)
     const em_i32 *bias = word() ? words(m.rows) : EM_NULL;
     struct em_q8 q8;
     q8.values = allocate((em_u64)tokens * EM_Q8_STRIDE(m.columns));
-    q8.sums = allocate((em_u64)tokens * EM_GROUPS(m.columns) * sizeof(em_i32));
+    q8.prepared = allocate((em_u64)tokens * EM_PREPARED_BYTES(m.columns) + 1);
     q8.scale = allocate(tokens * sizeof(*q8.scale));
     em_quantize(words(tokens * m.columns), &q8, m.columns, tokens);
     em_i32 *out = allocate_untouched((em_u64)tokens * m.rows);
@@ -266,7 +266,7 @@ static void linear_rows(void)
     put(out, (em_u64)tokens * m.rows);
     free(section);
     free(q8.values);
-    free(q8.sums);
+    free(q8.prepared);
     free(q8.scale);
     free(out);
 }
