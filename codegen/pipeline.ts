@@ -13,7 +13,7 @@ import { checkpointWeights } from './calibrate/float-weights.js';
 import { createLinearAlgebra, type LinearAlgebra } from './calibrate/linear-algebra.js';
 import { type ModelSource, openModelSource } from './checkpoint/model-source.js';
 import { compileModel } from './compile/model-library.js';
-import { findToolchain } from './compile/toolchain.js';
+import { provideToolchain } from './compile/provide-toolchain.js';
 import { emitBundle } from './emit/emit-bundle.js';
 import { goldenPrompt } from './evaluate/golden-prompt.js';
 import { defaultGoldenRuns } from './evaluate/golden-run.js';
@@ -63,23 +63,25 @@ async function buildInto(
   const { RealFileSystemHost } = await import('@ts-morph/common');
   const host = new RealFileSystemHost();
 
-  const toolchain = await findToolchain(
+  const toolchain = await provideToolchain(
     target,
-    options.toolchain === null ? {} : { prefer: options.toolchain },
+    { prefer: options.toolchain, fetch: options.fetch },
+    context,
   );
   const { model, calibration, quantizedSha256, parameters } = await toIntegers(source, options, context);
   const prompt = goldenPrompt(options.prompt, source, model.graph);
   const golden = await defaultGoldenRuns(model, prompt, eosIds, parameters, context);
+  const { singleFile } = options;
   const names = { modelName: source.name, modelSha256: checkpoint.sha256(), target, plan };
   const emitted = await emitBundle(
     output.staging,
     host,
-    { ...names, model, tokenizer, bosId, eosIds },
+    { ...names, model, tokenizer, bosId, eosIds, singleFile },
     context,
   );
   const compiled = await compileModel(output.staging, target, toolchain, context);
   const manifest = composeManifest({
-    ...{ source, target, plan, calibration, model, golden, emitted, compiled, toolchain, quantizedSha256 },
+    ...{ source, target, plan, calibration, model, golden, emitted, compiled, toolchain, quantizedSha256, singleFile },
     files: treeHashes(output.staging),
   });
   const warnings =

@@ -1,11 +1,16 @@
 /** Looks at the surroundings of embed-model: what is there, what is missing, and how to get it. */
 import { constants } from 'node:fs';
 import { access, statfs } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname } from 'node:path';
+import { cacheFolder } from '../codegen/compile/cache-folder.js';
+import { findNpm } from '../codegen/compile/find-npm.js';
 import { findProgram } from '../codegen/compile/find-program.js';
+import { installCommand } from '../codegen/compile/install-command.js';
 import { runTool } from '../codegen/compile/run-tool.js';
-import { findToolchain, installCommand } from '../codegen/compile/toolchain.js';
+import { findToolchain } from '../codegen/compile/toolchain.js';
+import { cachedZig, zigPackages, zigSizes } from '../codegen/compile/zig-cache.js';
+import { zigRelease } from '../codegen/compile/zig-release.js';
 import { EmbedError } from '../codegen/diagnostics/error.js';
 import { targets } from '../targets/index.js';
 import type { CompilerFamily, Emulator, Target } from '../targets/target.js';
@@ -35,15 +40,17 @@ const wantedFreeBytes = 500e6;
 export async function diagnose(): Promise<Finding[]> {
   const host = await readHostCpu();
   const toolchains = await Promise.all(targets.map((target) => checkToolchains(target)));
+  const zig = await checkZig();
   return [
     checkNode(),
     checkCpu(host),
     ...toolchains.flat(),
-    ...requireOneToolchain(toolchains),
+    zig,
+    ...requireOneToolchain(toolchains, zig),
     ...(await Promise.all(distinctEmulators().map((emulator) => checkEmulator(emulator)))),
     ...targets.map((target) => checkRunning(target, host)),
     await checkFolder('temporary folder', tmpdir()),
-    await checkFolder('cache folder', process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache')),
+    await checkFolder('cache folder', cacheFolder()),
     await checkFolder('current folder', process.cwd()),
   ];
 }
@@ -75,12 +82,13 @@ function checkCpu({ arch, model }: HostCpu): Finding {
 }
 
 /**
- * A finding for each family of compilers the target lists. One that works is enough: then the others may be
- * absent.
+ * A finding for each family of installed compilers the target lists. One that works is enough: then the others
+ * may be absent. zig, which serves every target, has a finding of its own.
  */
 async function checkToolchains(target: Target): Promise<Finding[]> {
   const families = [...new Set(target.toolchains.map(({ family }) => family))];
-  const found = await Promise.all(families.map((family) => checkToolchain(target, family)));
+  const installed = families.filter((family) => family !== 'zig');
+  const found = await Promise.all(installed.map((family) => checkToolchain(target, family)));
   const works = found.some(({ status }) => status === 'ok');
   return found.map(({ isAbsent, ...finding }) =>
     works && isAbsent
@@ -103,8 +111,34 @@ async function checkToolchain(
   }
 }
 
-function requireOneToolchain(findings: readonly (readonly Finding[])[]): Finding[] {
-  if (findings.some((ofTarget) => ofTarget.some(({ status }) => status === 'ok'))) {
+/** What serves the targets that have no other compiler: in PATH, fetched earlier, or to be fetched. */
+async function checkZig(): Promise<Finding> {
+  const subject = 'zig, for all targets';
+  const inPath = await findProgram('zig');
+  const path = inPath ?? (await cachedZig());
+  if (path !== undefined) {
+    try {
+      const { stdout } = await runTool([path, 'version'], { timeoutMs: 20_000 });
+      const origin = inPath === undefined ? 'fetched earlier, ' : '';
+      return { status: 'ok', subject, detail: `${origin}${stdout.trim()}, ${path}` };
+    } catch (error) {
+      return missing(subject, error);
+    }
+  }
+  const fix = 'install zig and put it in PATH, or the compilers named above';
+  if (zigPackages() === undefined) {
+    const detail = `not in PATH, and none is known that could be fetched for ${process.platform}-${process.arch}`;
+    return { status: 'warn', subject, detail, fix };
+  }
+  if ((await findNpm()) === undefined) {
+    return { status: 'warn', subject, detail: 'not in PATH, and there is no npm to fetch it', fix };
+  }
+  const detail = `not here; a build without another compiler has npm fetch ${zigRelease.version}: ${zigSizes()}`;
+  return { status: 'ok', subject, detail };
+}
+
+function requireOneToolchain(findings: readonly (readonly Finding[])[], zig: Finding): Finding[] {
+  if ([zig, ...findings.flat()].some(({ status }) => status === 'ok')) {
     return [];
   }
   const fix = findings[0]?.[0]?.fix;

@@ -75,7 +75,8 @@ export async function runRunner(
     }
   };
   const binary = join(bundle, 'bin', 'em-run');
-  const args = [join(bundle, 'model.blob'), ...runnerArguments(request)];
+  const weights = manifest.singleFile ? [] : [join(bundle, 'model.blob')];
+  const args = [...weights, ...runnerArguments(request)];
   const run = await runLocally(manifest.targetSpec, binary, args, {
     mode,
     timeoutMs: RUN_LIMIT_MS,

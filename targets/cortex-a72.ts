@@ -6,7 +6,6 @@ const cpuFlags = ['-mcpu=cortex-a72', '-mbranch-protection=none', '-mno-outline-
 const binutils = {
   ar: ['aarch64-linux-gnu-ar', 'llvm-ar'],
   objdump: ['aarch64-linux-gnu-objdump', 'llvm-objdump'],
-  size: ['aarch64-linux-gnu-size', 'llvm-size'],
 };
 
 /** Armv8-A with NEON and CRC32, without the dot product instructions of later cores. */
@@ -37,6 +36,16 @@ export const cortexA72: Target = {
       binutils,
       // The cross gcc brings the linker, the start files and libgcc that clang links with.
       packages: ['clang', 'gcc-aarch64-linux-gnu', 'libc6-dev-arm64-cross'],
+    },
+    {
+      family: 'zig',
+      command: ['zig', 'cc', '--target=aarch64-linux-musl'],
+      // Not every Cortex-A72 has the cryptographic extension: that of the Raspberry Pi 4 is without.
+      cpuFlags: ['-mcpu=cortex_a72-aes-sha2', '-mbranch-protection=none', '-mno-outline-atomics'],
+      tuningFlags: [],
+      optimization: '-O2',
+      binutils: null,
+      packages: [],
     },
   ],
   hostFeatures: ['asimd', 'crc32'],

@@ -57,7 +57,7 @@ async function readSource(path: string): Promise<string> {
 
 function parseJson(source: string, path: string): unknown {
   try {
-    return JSON.parse(source);
+    return JSON.parse(source.replace(/^\u{feff}/u, '')); // Windows editors write that mark
   } catch (error) {
     throw new EmbedError('EM1205', { where: path, why: `it is not JSON: ${reason(error)}`, cause: error });
   }

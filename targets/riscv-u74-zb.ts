@@ -7,10 +7,13 @@ export const riscvU74Zb: Target = {
   name: 'riscv-u74-zb',
   aliases: ['u74-zb', 'jh7110'],
   description: 'SiFive U74 with Zba and Zbb (StarFive JH7110: VisionFive 2, Star64, Milk-V Mars)',
-  // The last -march counts.
+  // The last -march counts, and so does the last -mcpu of zig.
   toolchains: riscvU74.toolchains.map((candidate) => ({
     ...candidate,
-    cpuFlags: [...candidate.cpuFlags, '-march=rv64gc_zba_zbb'],
+    cpuFlags: [
+      ...candidate.cpuFlags,
+      candidate.family === 'zig' ? '-mcpu=sifive_u74+zba+zbb' : '-march=rv64gc_zba_zbb',
+    ],
   })),
   hostFeatures: [...riscvU74.hostFeatures, 'zba', 'zbb'],
   emulator: {

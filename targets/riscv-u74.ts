@@ -3,7 +3,6 @@ import type { Target } from './target.js';
 const binutils = {
   ar: ['riscv64-linux-gnu-ar', 'llvm-ar'],
   objdump: ['riscv64-linux-gnu-objdump', 'llvm-objdump'],
-  size: ['riscv64-linux-gnu-size', 'llvm-size'],
 };
 
 // Without a small data section: it is writable, and compilers put constants there.
@@ -41,6 +40,16 @@ export const riscvU74: Target = {
       binutils,
       // The cross gcc brings the linker, the start files and libgcc that clang links with.
       packages: ['clang', 'gcc-riscv64-linux-gnu', 'libc6-dev-riscv64-cross'],
+    },
+    {
+      family: 'zig',
+      command: ['zig', 'cc', '--target=riscv64-linux-musl'],
+      // LLVM's sifive-u74 is rv64gc and its schedule, without Zba and Zbb.
+      cpuFlags: ['-mcpu=sifive_u74', '-mabi=lp64d', '-msmall-data-limit=0'],
+      tuningFlags: [],
+      optimization: '-O2',
+      binutils: null,
+      packages: [],
     },
   ],
   hostFeatures: ['i', 'm', 'a', 'f', 'd', 'c'],

@@ -9,7 +9,7 @@ export const kernelSets = ['portable'] as const;
 export type KernelSet = (typeof kernelSets)[number];
 
 /** Families of compilers that take the same flags. */
-export const compilerFamilies = ['gcc', 'clang'] as const;
+export const compilerFamilies = ['gcc', 'clang', 'zig'] as const;
 export type CompilerFamily = (typeof compilerFamilies)[number];
 
 /** What vector instructions must stand between in kernel mode; null where the target's kernels use none. */
@@ -26,13 +26,12 @@ export interface ToolchainCandidate {
   /** Scheduling and vectorization, where the compiler's default is not the best for this core. */
   readonly tuningFlags: readonly string[];
   readonly optimization: '-O2' | '-O3';
-  /** Archiver, disassembler and section sizes: names in order of preference, looked up in PATH. */
-  readonly binutils: {
-    readonly ar: readonly string[];
-    readonly objdump: readonly string[];
-    readonly size: readonly string[];
-  };
-  /** Debian packages that bring all of the above, and a C library for the hosted runner. */
+  /**
+   * Archiver and disassembler: names in order of preference, looked up in PATH. null for zig, which has an
+   * archiver and no disassembler: its code is audited on the assembly listings it is assembled from.
+   */
+  readonly binutils: { readonly ar: readonly string[]; readonly objdump: readonly string[] } | null;
+  /** Debian packages that bring all of the above, and a C library for the hosted runner. Empty for zig: it is all of it. */
   readonly packages: readonly string[];
 }
 

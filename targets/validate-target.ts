@@ -99,15 +99,23 @@ const packageName = matching(/^[a-z0-9][a-z0-9.+-]*$/, 'the name of a Debian pac
 const command: Check = (value, path) =>
   listOf(argument, 1)(value, path) ?? program((value as unknown[])[0], `${path}[0]`);
 
-const toolchain = record({
+const toolchainFields = record({
   family: oneOf(compilerFamilies),
   command,
   cpuFlags: listOf(flag, 0),
   tuningFlags: listOf(flag, 0),
   optimization: oneOf(['-O2', '-O3']),
-  binutils: record({ ar: listOf(program, 1), objdump: listOf(program, 1), size: listOf(program, 1) }),
+  binutils: orNull(record({ ar: listOf(program, 1), objdump: listOf(program, 1) })),
   packages: listOf(packageName, 0),
 } satisfies Record<keyof ToolchainCandidate, Check>);
+
+const toolchain: Check = (value, path) => {
+  const wrong = toolchainFields(value, path);
+  const { family, binutils } = (value ?? {}) as Partial<ToolchainCandidate>;
+  return wrong === undefined && (binutils === null) !== (family === 'zig')
+    ? `${path}.binutils must be null for zig and for nothing else`
+    : wrong;
+};
 
 const emulator = record({
   program,

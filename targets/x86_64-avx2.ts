@@ -10,7 +10,6 @@ const cpuFlags = ['-march=x86-64-v3', '-mtune=haswell', '-mno-red-zone', '-fcf-p
 const binutils = {
   ar: ['x86_64-linux-gnu-ar', 'ar', 'llvm-ar'],
   objdump: ['x86_64-linux-gnu-objdump', 'objdump', 'llvm-objdump'],
-  size: ['x86_64-linux-gnu-size', 'size', 'llvm-size'],
 };
 
 /** Intel from Haswell (2013), AMD from Zen: the x86-64-v3 level of the psABI. No VNNI, no AVX-512. */
@@ -50,6 +49,15 @@ export const x86_64Avx2: Target = {
       optimization: '-O2',
       binutils,
       packages: ['clang', 'binutils', 'libc6-dev'],
+    },
+    {
+      family: 'zig',
+      command: ['zig', 'cc', '--target=x86_64-linux-musl'],
+      cpuFlags: ['-mcpu=x86_64_v3', '-mtune=haswell', '-mno-red-zone', '-fcf-protection=none'],
+      tuningFlags: [],
+      optimization: '-O2',
+      binutils: null,
+      packages: [],
     },
   ],
   hostFeatures: ['avx', 'avx2', 'bmi1', 'bmi2', 'f16c', 'fma', 'abm', 'movbe'],

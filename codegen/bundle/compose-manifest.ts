@@ -22,6 +22,7 @@ export interface ManifestInput {
   readonly compiled: CompiledModel;
   readonly toolchain: Toolchain;
   readonly quantizedSha256: string;
+  readonly singleFile: boolean;
   readonly files: Readonly<Record<string, string>>;
 }
 
@@ -83,6 +84,7 @@ export function composeManifest(input: ManifestInput): Manifest {
     ops: opList(graph),
     logitsFrac: model.logitsFrac,
     tokenizer: source.tokenizer !== null,
+    singleFile: input.singleFile,
     memory: {
       blobBytes: blob.blobBytes,
       weightsBytes,

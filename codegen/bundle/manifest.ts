@@ -5,6 +5,7 @@ import type { Target } from '../../targets/target.js';
 import { EmbedError } from '../diagnostics/error.js';
 import type { FormatName } from '../quantize/format.js';
 import type { Plan } from '../quantize/plan.js';
+import { manifestFault } from './manifest-fault.js';
 
 export interface SamplingSettings {
   /** Q16; 0 is greedy. */
@@ -74,6 +75,8 @@ export interface Manifest {
   readonly ops: readonly ManifestOp[];
   readonly logitsFrac: number;
   readonly tokenizer: boolean;
+  /** Whether bin/em-run holds the weights; else they lie in model.blob. */
+  readonly singleFile: boolean;
   readonly memory: {
     readonly blobBytes: number;
     readonly weightsBytes: number;
@@ -115,19 +118,6 @@ export function readManifest(bundle: string): Manifest {
   if (manifest.schemaVersion !== 1) {
     return refuse(`schemaVersion is ${String(manifest.schemaVersion)}; this version reads 1`);
   }
-  const needed = [
-    'model',
-    'target',
-    'plan',
-    'build',
-    'quantization',
-    'tensors',
-    'ops',
-    'golden',
-    'files',
-  ] as const;
-  const missing = needed.find(
-    (key) => typeof manifest[key] !== 'object' && typeof manifest[key] !== 'string',
-  );
-  return missing === undefined ? (manifest as Manifest) : refuse(`field ${missing} is missing`);
+  const fault = manifestFault(manifest);
+  return fault === null ? (manifest as Manifest) : refuse(fault);
 }

@@ -1,18 +1,23 @@
 /** The output folder: written beside its place under another name, moved there when everything succeeded. */
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { mkdir, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { EmbedError } from '../diagnostics/error.js';
 import { readManifest } from './manifest.js';
 
 export class OutputFolder {
+  /** If the process ends before discard(), as at a second Ctrl-C. */
+  private readonly onExit = () => rmSync(this.staging, { recursive: true, force: true });
+
   private constructor(
     readonly path: string,
     /** Where files are written until commit(). */
     readonly staging: string,
     /** The topmost of the folders above `path` that had to be made, if any. */
     private readonly firstMade: string | undefined,
-  ) {}
+  ) {
+    process.once('exit', this.onExit);
+  }
 
   /**
    * Checks that `path` is new, empty or an earlier bundle, and makes the staging folder. Throws EM1301 where it cannot be
@@ -52,6 +57,7 @@ export class OutputFolder {
   /** Removes what was staged, and the folders above it that were made for it; harmless after commit(). */
   async discard(): Promise<void> {
     await rm(this.staging, { recursive: true, force: true });
+    process.off('exit', this.onExit);
     await removeEmpty(dirname(this.path), this.firstMade);
   }
 }

@@ -7,7 +7,8 @@ import type { DecoderConfig } from './config.js';
  */
 export const limits = {
   vocabSize: 2 ** 20,
-  hiddenSize: 16384,
+  /** What a norm sums: docs/arithmetic.md, section 5. */
+  hiddenSize: 8192,
   intermediateSize: 65536,
   layers: 512,
   heads: 512,

@@ -22,7 +22,7 @@ const options = {
   out: text('DIR', 'folder of the bundle: new, empty or an earlier bundle', './MODEL-TARGET'),
   quantize: text(
     'NAME|PLAN.json',
-    `formats of the weights: auto (int8 for now), ${Object.keys(namedPlans).join(', ')}, or a file with a plan of your own`,
+    `formats of the weights: auto (int8 for now), ${Object.keys(namedPlans).join(', ')}, or a file`,
     'auto',
   ),
   'group-size': oneOf(
@@ -37,7 +37,9 @@ const options = {
     "the model's own, or text sampled from it",
   ),
   context: integer('positions of the KV cache', contextRange, null, "the model's, at most 2048"),
-  toolchain: text('gcc|clang|PATH', 'C compiler', 'the first of the target that is installed'),
+  toolchain: text('gcc|clang|zig|PATH', 'C compiler', 'the first of the target that can be used'),
+  'no-fetch': flag('where there is no C compiler, do not have npm fetch zig (86 MB), but fail'),
+  'single-file': flag('put the weights into bin/em-run: one file for the board instead of two'),
   prompt: prompt(
     'what the model goes on from, in the golden runs and in the run after the build',
     'a few words',
@@ -51,14 +53,15 @@ export const build = defineCommand({
   name: 'build',
   summary: 'quantize, emit, compile, then run where it can',
   description: [
-    'Reads a checkpoint, finds the ranges of its activations on a calibration text, quantizes its weights, and writes a bundle: ' +
-      'manifest.json, model.blob (the weights), src/ (freestanding C for exactly this model), runner/ and bin/em-run (a program ' +
-      'that prints text). The C is compiled and audited: no libc, no floating point, no writable data, a bounded stack.',
-    'Then bin/em-run is run, by itself if this machine can, else under the emulator of the target. Its logits must have the digest ' +
-      'that the integer reference computed: equal digests mean that every logit of every position is equal. If they are not, the ' +
-      'bundle stays, and the exit code is 1.',
-    'Nothing is left behind by a build that fails. With --json, the document is the result record that also lies in ' +
-      'report/result.json.',
+    'Reads a checkpoint, finds the ranges of its activations on a calibration text, quantizes its ' +
+      'weights, and writes a bundle: manifest.json, model.blob (the weights), src/ (freestanding C for ' +
+      'exactly this model), runner/ and bin/em-run (a program that prints text). The C is compiled and ' +
+      'audited: no libc, no floating point, no writable data, a bounded stack.',
+    'Then bin/em-run is run, by itself if this machine can, else under the emulator of the target. Its ' +
+      'logits must have the digest that the integer reference computed: equal digests mean that every ' +
+      'logit of every position is equal. If they are not, the bundle stays, and the exit code is 1.',
+    'Nothing is left behind by a build that fails. With --json, the document is the result record that ' +
+      'also lies in report/result.json.',
   ],
   argument: null,
   options,
@@ -77,6 +80,7 @@ export const build = defineCommand({
       note: 'a llama2.c checkpoint for a VisionFive 2; the record goes to stdout',
     },
   ],
+  cleansUp: true,
   exitCodes: { 1: 'the logits differ from the golden ones, or the compiled code did not pass its audit' },
   async run({ values, output, context }) {
     const { findTarget, targets } = await import('../../targets/index.js');
@@ -96,6 +100,8 @@ export const build = defineCommand({
       calibration: values.calibration,
       context: values.context,
       toolchain: values.toolchain,
+      fetch: !values['no-fetch'],
+      singleFile: values['single-file'],
       prompt: values.prompt,
       tokens: values.tokens,
       threads: values.threads,

@@ -35,6 +35,8 @@ export interface Command<T extends OptionTable = OptionTable> {
   readonly argument: Argument | null;
   readonly options: T;
   readonly examples: readonly Example[];
+  /** Whether something must be put in order when it is interrupted; other commands end at once. */
+  readonly cleansUp: boolean;
   /** Exit codes that mean something particular here. */
   readonly exitCodes: Readonly<Partial<Record<ExitCode, string>>>;
   /** Modules beyond these tables are imported here, so that help and errors of usage come at once. */

@@ -5,14 +5,15 @@ export const doctor = defineCommand({
   name: 'doctor',
   summary: 'check toolchains, emulators and this machine, and say how to mend them',
   description: [
-    'Looks for everything that embed-model can use: a line each, ok, warn (something is not possible here) or fail (nothing can be ' +
-      'built), and below it what to do.',
+    'Looks for everything that embed-model can use: a line each, ok, warn (something is not possible ' +
+      'here) or fail (nothing can be built), and below it what to do.',
   ],
   argument: null,
   options: {},
   examples: [
     { command: 'embed-model doctor', note: 'before the first build, and when a build failed with EM3xxx' },
   ],
+  cleansUp: false,
   exitCodes: { 3: 'something failed: nothing can be built here' },
   async run({ output }) {
     const { diagnose, formatFindings } = await import('../../deploy/doctor.js');

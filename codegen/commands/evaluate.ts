@@ -32,11 +32,12 @@ export const evaluate = defineCommand({
   name: 'eval',
   summary: 'measure on a text what quantization costs, and judge it',
   description: [
-    'Builds the model of the bundle again for this machine, from its checkpoint and its plan, and lets it and the checkpoint in ' +
-      'floating point predict the same text. Perplexity grows by a few tenths of a percent in good quantizations. The bundle is ' +
-      'accepted if its growth is below 2 % with 95 % confidence (block bootstrap over windows); fewer than 32 windows are not judged.',
-    'Positions 1 to N-1 of each window are scored; no beginning-of-text token is added. The report also goes to ' +
-      'report/validation_report.json of the bundle.',
+    'Builds the model of the bundle again for this machine, from its checkpoint and its plan, and lets ' +
+      'it and the checkpoint in floating point predict the same text. Perplexity grows by a few tenths ' +
+      'of a percent in good quantizations. The bundle is accepted if its growth is below 2 % with 95 % ' +
+      'confidence (block bootstrap over windows); fewer than 32 windows are not judged.',
+    'Positions 1 to N-1 of each window are scored; no beginning-of-text token is added. The report ' +
+      'also goes to report/validation_report.json of the bundle.',
   ],
   argument: { name: 'BUNDLE', help: 'folder that embed-model build made', required: true },
   options,
@@ -50,6 +51,7 @@ export const evaluate = defineCommand({
       note: 'a text that is already encoded; the report goes to stdout',
     },
   ],
+  cleansUp: true,
   exitCodes: { 1: 'not accepted: perplexity may have grown by 2 % or more' },
   async run({ argument, values, output, context }) {
     if (values.text !== null && values.ids !== null) throw exclusive('--text', '--ids');

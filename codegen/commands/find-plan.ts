@@ -14,8 +14,8 @@ const largestPlanBytes = 1 << 20;
 const looksLikeAFile = (nameOrPath: string) => /[/\\]|\.json$/.test(nameOrPath);
 
 /**
- * The plan of that name, or the one in the file at that path. `groupSize` replaces the plan's own unless it is null.
- * Throws EM1202 for an unknown name, EM2001 for a file that is no plan or cannot be read.
+ * The plan of that name, or the one in the file at that path. `groupSize` replaces the plan's own unless it
+ * is null. Throws EM1202 for an unknown name, EM2001 for a file that is no plan or cannot be read.
  */
 export function findPlan(nameOrPath: string, groupSize: Plan['groupSize'] | null): Plan {
   const plan = looksLikeAFile(nameOrPath) ? readPlan(nameOrPath) : planNamed(nameOrPath);

@@ -3,7 +3,7 @@ import { flag } from './option.js';
 
 export const globalOptions = {
   json: flag(
-    'one JSON document on stdout, talk on stderr; an error is {"error": {code, what, where, why, fix, exitCode}}',
+    'one JSON document on stdout, talk on stderr; an error is {"error": {code, what, where, why, fix, ...}}',
   ),
   quiet: flag('no progress, no warnings, no summary on stderr; errors are shown'),
   verbose: flag('show the commands of the toolchain, and where in the program an error came from'),

@@ -12,7 +12,7 @@ const WIDTH = 96;
 export function commandHelp(command: Command, columns = WIDTH): string {
   const width = Math.min(columns, WIDTH);
   const sections = [
-    `embed-model ${command.name}: ${command.summary}`,
+    wrapText(`embed-model ${command.name}: ${command.summary}`, width).join('\n'),
     `usage: ${usageOf(command)}`,
     ...command.description.map((paragraph) => wrapText(paragraph, width).join('\n')),
     ...(command.argument === null
@@ -32,12 +32,14 @@ export function commandHelp(command: Command, columns = WIDTH): string {
 export function programHelp(commands: readonly Command[], version: string, columns = WIDTH): string {
   const width = Math.min(columns, WIDTH);
   const about =
-    'embed-model compiles a small language model into freestanding C with integer-only kernels, compiles that C for a board, runs ' +
-    'it here where it can (by itself or under an emulator) and proves that its logits equal those of the reference bit for bit.';
+    'embed-model compiles a small language model into freestanding C with integer-only kernels, ' +
+    'compiles that C for a board, runs it here where it can (by itself or under an emulator) and ' +
+    'proves that its logits equal those of the reference bit for bit.';
   return [
     `embed-model ${version}`,
     wrapText(about, width).join('\n'),
-    `usage: embed-model COMMAND [options]\n       embed-model --target NAME [options]      the same as embed-model build`,
+    'usage: embed-model COMMAND [options]\n' +
+      '       embed-model --target NAME [options]      the same as embed-model build',
     listing(
       'commands:',
       commands.map(({ name, summary }) => [name, summary]),

@@ -13,6 +13,7 @@ export const help = defineCommand({
   argument: { name: 'COMMAND', help: 'a command', required: false },
   options: {},
   examples: [{ command: 'embed-model help build', note: 'all about building' }],
+  cleansUp: false,
   exitCodes: {},
   async run({ argument, output }) {
     const { findCommand } = await import('./index.js');

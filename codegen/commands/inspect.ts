@@ -5,9 +5,10 @@ export const inspect = defineCommand({
   name: 'inspect',
   summary: 'what is in a checkpoint, bundle, blob, plan or result',
   description: [
-    'Finds out by content what lies at PATH and describes it: of a checkpoint architecture, shape, tokenizer and the exact size of ' +
-      'its blob under every quantization; of a bundle what it was made from, its memory, its tensors by format, and whether its ' +
-      'files are as they were built; of a blob its sections and checks; of a plan its rules; of a result what was measured.',
+    'Finds out by content what lies at PATH and describes it: of a checkpoint architecture, shape, ' +
+      'tokenizer and the exact size of its blob under every quantization; of a bundle what it was made ' +
+      'from, its memory, its tensors by format, and whether its files are as they were built; of a blob ' +
+      'its sections and checks; of a plan its rules; of a result what was measured.',
   ],
   argument: { name: 'PATH', help: 'file or folder', required: true },
   options: {},
@@ -19,6 +20,7 @@ export const inspect = defineCommand({
       note: 'offsets of all sections',
     },
   ],
+  cleansUp: false,
   exitCodes: { 2: 'bad input or usage, or a check of the bundle or blob failed' },
   async run({ argument, output }) {
     const { inspectPath } = await import('./inspect/inspect-path.js');

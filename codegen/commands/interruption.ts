@@ -3,7 +3,10 @@ import { EmbedError } from '../diagnostics/error.js';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** 128 + SIGINT, by which shells tell an interrupted command; for the other signals too, as there is one code for all. */
+/**
+ * 128 + SIGINT, by which shells tell an interrupted command; for the other signals too, as there is one code
+ * for all.
+ */
 const INTERRUPTED = 130;
 
 export class Interruption {
@@ -14,18 +17,19 @@ export class Interruption {
     return this.controller.signal;
   }
 
-  /** `onFirst` is called at the first signal, before the stages know. */
-  static watch(onFirst: (name: string) => void): Interruption {
-    const interruption = new Interruption();
+  /**
+   * From now on signals are heard; without this they end the process at once. `onFirst` is called at the first
+   * of them, before the stages know.
+   */
+  watch(onFirst: () => void): void {
     for (const name of signals) {
       process.on(name, () => {
         // Handlers of 'exit' still run: they give the cursor back and remove temporary folders.
-        if (interruption.signal.aborted) process.exit(INTERRUPTED);
-        onFirst(name);
-        interruption.stop(name);
+        if (this.signal.aborted) process.exit(INTERRUPTED);
+        onFirst();
+        this.stop(name);
       });
     }
-    return interruption;
   }
 
   /** Stops the work as a signal would. */

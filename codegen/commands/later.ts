@@ -1,9 +1,11 @@
-/** Commands and options of the command line's contract that this version does not have: what there is instead. */
+/**
+ * Commands and options of the command line's contract that this version does not have: what there is instead.
+ */
 import { EmbedError } from '../diagnostics/error.js';
 
 const bundleOnBoard =
-  'programs run on this machine (--host) or under the emulator of the target (--emulator); for a board, copy bin/em-run and ' +
-  'model.blob of the bundle there and run: ./em-run model.blob --prompt TEXT';
+  'programs run on this machine (--host) or under the emulator of the target (--emulator); for a ' +
+  'board, copy bin/em-run and model.blob of the bundle there and run: ./em-run model.blob --prompt TEXT';
 const ownPlan =
   'write a PLAN.json by hand and give it to --quantize; embed-model inspect CHECKPOINT shows sizes';
 const freestanding =
@@ -41,11 +43,9 @@ export const laterOptions: Readonly<Record<string, string>> = {
   search: ownPlan,
   generations: ownPlan,
   'prune-vocab': 'prune the vocabulary of the checkpoint before the build',
-  'single-file': 'bin/em-run and model.blob of a bundle are the two files a board needs',
   'kernel-module': freestanding,
   'kernel-headers': freestanding,
   'bare-metal': freestanding,
-  'no-fetch': 'nothing is ever fetched',
   'dry-run': 'build into an --out of its own with --no-run; nothing else is written',
   'prompt-tokens': measure,
   repeat: measure,

@@ -1,4 +1,7 @@
-/** Where a command's words go: its result to stdout, as text or as one JSON document; all other talk to stderr. */
+/**
+ * Where a command's words go: its result to stdout, as text or as one JSON document; all other talk to
+ * stderr.
+ */
 import type { EmbedError } from '../diagnostics/error.js';
 import type { ExitCode } from '../diagnostics/exit-codes.js';
 import { printable } from '../diagnostics/printable.js';
@@ -55,7 +58,10 @@ export class Output {
     if (!this.mode.quiet) this.stderr.write(`${lines}\n`);
   }
 
-  /** What went wrong: on stderr always, and as the one document where one was asked for. Returns its exit code. */
+  /**
+   * What went wrong: on stderr always, and as the one document where one was asked for. Returns its exit
+   * code.
+   */
   failure(error: EmbedError): ExitCode {
     const { code, what, where, why, fix, exitCode } = error;
     this.stderr.write(`${error.format()}\n`);

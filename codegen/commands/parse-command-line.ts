@@ -1,4 +1,7 @@
-/** From the words of a command line to a command, its argument and the values of its options. Everything unknown is an error. */
+/**
+ * From the words of a command line to a command, its argument and the values of its options. Everything
+ * unknown is an error.
+ */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { EmbedError } from '../diagnostics/error.js';
 import { nearestName } from '../diagnostics/nearest-name.js';
@@ -17,8 +20,9 @@ export interface CommandLine {
 }
 
 /**
- * Parses `args`, the words after the program's name. The first word that is no switch of every command names the command; options
- * alone mean the command `build`. Throws EM1201 unknown, EM1202 bad value, EM1206 not in this version, EM1210 missing, EM1208 too much.
+ * Parses `args`, the words after the program's name. The first word that is no switch of every command names
+ * the command; options alone mean the command `build`. Throws EM1201 unknown, EM1202 bad value, EM1206 not in
+ * this version, EM1210 missing, EM1208 too much.
  */
 export function parseCommandLine(args: readonly string[]): CommandLine {
   const first = args.findIndex((word) => !isGlobal(word));
@@ -92,7 +96,10 @@ function parseArgsConfig(table: OptionTable) {
   return { options, strict: false, tokens: true, allowPositionals: true } as const;
 }
 
-/** A value may begin with a dash (a prompt, say), but a known option after an option means that the value was forgotten. */
+/**
+ * A value may begin with a dash (a prompt, say), but a known option after an option means that the value was
+ * forgotten.
+ */
 function givenValue(
   token: {
     readonly rawName: string;

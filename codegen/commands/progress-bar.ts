@@ -1,4 +1,7 @@
-/** Progress on a terminal: one line for the running stage, redrawn in place, and a short one for each that is finished. */
+/**
+ * Progress on a terminal: one line for the running stage, redrawn in place, and a short one for each that is
+ * finished.
+ */
 import { printable } from '../diagnostics/printable.js';
 import type { TextSink } from './output.js';
 import type { ShownProgress } from './progress.js';
@@ -19,10 +22,16 @@ export interface BarStyle {
 
 const hideCursor = '\x1b[?25l';
 const showCursor = '\x1b[?25h';
-/** The cursor rests at the start of the line, so that a narrowed terminal, which may wrap the line, is still erased in full. */
+/**
+ * The cursor rests at the start of the line, so that a narrowed terminal, which may wrap the line, is still
+ * erased in full.
+ */
 const eraseBelow = '\r\x1b[J';
 
-/** Between these, what is too long for the terminal is cut: it may have become narrower without our knowing yet. */
+/**
+ * Between these, what is too long for the terminal is cut: it may have become narrower without our knowing
+ * yet.
+ */
 const noWrap = '\x1b[?7l';
 const wrap = '\x1b[?7h';
 

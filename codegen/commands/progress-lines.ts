@@ -1,4 +1,6 @@
-/** Progress where there is no terminal: a line for each finished stage, and now and then one for a long stage. */
+/**
+ * Progress where there is no terminal: a line for each finished stage, and now and then one for a long stage.
+ */
 import { printable } from '../diagnostics/printable.js';
 import type { TextSink } from './output.js';
 import type { ShownProgress } from './progress.js';

@@ -1,4 +1,6 @@
-/** Which progress a command shows: a bar on a terminal, lines elsewhere, nothing where quiet was asked for. */
+/**
+ * Which progress a command shows: a bar on a terminal, lines elsewhere, nothing where quiet was asked for.
+ */
 import { type Progress, silentProgress } from '../progress.js';
 import { ProgressBar, type Terminal } from './progress-bar.js';
 import { ProgressLines } from './progress-lines.js';
@@ -15,8 +17,8 @@ export interface ShownProgress extends Progress {
 export const quietProgress: ShownProgress = { ...silentProgress, say() {}, close() {} };
 
 /**
- * `environment` decides as elsewhere: NO_COLOR (https://no-color.org) not empty: no colors; TERM=dumb: no bar; LC_ALL, LC_CTYPE
- * or LANG, the first that is set: whether the terminal shows more than ASCII.
+ * `environment` decides as elsewhere: NO_COLOR (https://no-color.org) not empty: no colors; TERM=dumb: no
+ * bar; LC_ALL, LC_CTYPE or LANG, the first that is set: whether the terminal shows more than ASCII.
  */
 export function createProgress(
   stream: Terminal,

@@ -5,7 +5,10 @@ export function formatCount(value: number): string {
   return String(Math.round(value)).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
 }
 
-/** Three or four significant digits and the largest unit that leaves at least one before the point: 1.23 k, 45.6 M. */
+/**
+ * Three or four significant digits and the largest unit that leaves at least one before the point: 1.23 k,
+ * 45.6 M.
+ */
 export function formatMagnitude(value: number): string {
   const units = ['', ' k', ' M', ' G', ' T'];
   let unit = 0;
@@ -14,7 +17,7 @@ export function formatMagnitude(value: number): string {
     scaled /= 1000;
     unit++;
   }
-  const digits = scaled >= 99.95 || Number.isInteger(scaled) ? 0 : scaled >= 9.995 ? 1 : 2;
+  const digits = scaled >= 99.95 || (unit === 0 && Number.isInteger(scaled)) ? 0 : scaled >= 9.995 ? 1 : 2;
   return `${scaled.toFixed(digits)}${units[unit]}`;
 }
 

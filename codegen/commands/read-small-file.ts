@@ -3,7 +3,9 @@ import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import type { DiagnosticCode } from '../diagnostics/catalog.js';
 import { EmbedError } from '../diagnostics/error.js';
 
-/** The whole file. Throws `code` where it is no regular file, cannot be read, or has more than `mostBytes`. */
+/**
+ * The whole file. Throws `code` where it is no regular file, cannot be read, or has more than `mostBytes`.
+ */
 export function readSmallFile(path: string, mostBytes: number, code: DiagnosticCode): Uint8Array {
   const refuse = (why: string, cause?: unknown) => new EmbedError(code, { where: path, why, cause });
   let handle: number | undefined;

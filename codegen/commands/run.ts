@@ -31,11 +31,13 @@ export const run = defineCommand({
   name: 'run',
   summary: 'run the program of a bundle',
   description: [
-    'Starts bin/em-run of the bundle, by itself if this machine can, else under the emulator of the target, and prints the text as ' +
-      'it is generated, to stdout; what it came to follows on stderr. With --json nothing is streamed: the document has the text, ' +
-      'the ids, the logits digest, speed and memory. Emulated speed says nothing about a board.',
-    'Sampling (--temperature above 0) is integer arithmetic: temperature, then top-k, then top-p, PCG32 from --seed. The same ' +
-      'command gives the same text on every board. A prompt and tokens that do not fit the context are an error.',
+    'Starts bin/em-run of the bundle, by itself if this machine can, else under the emulator of the ' +
+      'target, and prints the text as it is generated, to stdout; what it came to follows on stderr. ' +
+      'With --json nothing is streamed: the document has the text, the ids, the logits digest, speed and ' +
+      'memory. Emulated speed says nothing about a board.',
+    'Sampling (--temperature above 0) is integer arithmetic: temperature, then top-k, then top-p, ' +
+      'PCG32 from --seed. The same command gives the same text on every board. A prompt and tokens that ' +
+      'do not fit the context are an error.',
   ],
   argument: { name: 'BUNDLE', help: 'folder that embed-model build made', required: true },
   options,
@@ -45,8 +47,7 @@ export const run = defineCommand({
       note: 'greedy, 64 tokens',
     },
     {
-      command:
-        'embed-model run ./os-nano-cortex-a72 --prompt "NAME" --temperature 0.8 --top-k 40 --seed 7 --tokens 100',
+      command: 'embed-model run ./os-nano-cortex-a72 --prompt "NAME" --temperature 0.8 --top-k 40 --seed 7',
       note: 'sampled; on a PC under qemu-aarch64',
     },
     {
@@ -54,6 +55,7 @@ export const run = defineCommand({
       note: 'token ids in, the result record out',
     },
   ],
+  cleansUp: true,
   exitCodes: { 1: 'the logits differ from the golden ones that the bundle keeps for this prompt' },
   async run({ argument, values, output, context }) {
     if (values.prompt !== null && values.ids !== null) throw exclusive('--prompt', '--ids');

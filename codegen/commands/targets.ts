@@ -20,9 +20,9 @@ export const targetsCommand = defineCommand({
   name: 'targets',
   summary: 'the machines there are to build for',
   description: [
-    'Lists the targets that --target takes, and for each of them which compiler and emulator were found here, and whether this ' +
-      'machine runs its programs by itself. A target is data: spread one in a *.target.ts file of your own and give its path to ' +
-      '--target.',
+    'Lists the targets that --target takes, and for each of them which compiler and emulator were ' +
+      'found here, and whether this machine runs its programs by itself. A target is data: spread one in ' +
+      'a *.target.ts file of your own and give its path to --target.',
   ],
   argument: null,
   options: {},
@@ -30,6 +30,7 @@ export const targetsCommand = defineCommand({
     { command: 'embed-model targets', note: 'the table' },
     { command: 'embed-model targets --json', note: 'the same for programs' },
   ],
+  cleansUp: false,
   exitCodes: {},
   async run({ output }) {
     const { targets } = await import('../../targets/index.js');

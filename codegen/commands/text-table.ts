@@ -1,4 +1,7 @@
-/** Tables for a terminal: columns padded to their widest cell, two spaces between, nothing at the ends of lines. */
+/**
+ * Tables for a terminal: columns padded to their widest cell, two spaces between, nothing at the ends of
+ * lines.
+ */
 
 export interface Column {
   readonly title: string;

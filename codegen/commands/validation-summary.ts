@@ -18,10 +18,7 @@ export function validationSummary(report: ValidationReport): string {
     ['reference', likelihoodText(reference)],
     ['quantized', likelihoodText(quantized)],
     ['perplexity', `${growth(lnRatio.mean)}${boundText(lnRatio.upper95)}`],
-    [
-      'divergence',
-      `mean ${short(kld.mean)}, median ${short(kld.median)}, 99 % ${short(kld.p99)}, most ${short(kld.max)} nats`,
-    ],
+    ['divergence', divergenceText(kld)],
     ['same choice', `at ${percent(sameTop.fraction)} of the positions`],
     integerCost && [
       'integers alone',
@@ -31,6 +28,10 @@ export function validationSummary(report: ValidationReport): string {
     ratioRow('speed', report.speedAgainst16Bit, 'times that of 16-bit weights'),
     ['accepted', acceptedText(report)],
   ]);
+}
+
+function divergenceText({ mean, median, p99, max }: ValidationReport['kld']): string {
+  return `mean ${short(mean)}, median ${short(median)}, 99 % ${short(p99)}, most ${short(max)} nats`;
 }
 
 function likelihoodText({ nll, perplexity }: Likelihood): string {

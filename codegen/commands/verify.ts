@@ -19,12 +19,14 @@ export const verify = defineCommand({
   name: 'verify',
   summary: 'check that a bundle computes what the reference computes, bit for bit',
   description: [
-    'Runs the golden prompts of the bundle, by itself if this machine can, else under the emulator of the target, and compares ' +
-      'tokens and the digest over all logits with those of the integer reference, which the manifest keeps. Then it gives all ' +
-      'tokens again as a prompt, one at a time, in chunks of 7, and at once: the digest must stay the same. Equal digests mean ' +
-      'that every logit of every position is equal. The files of the bundle must have the hashes of the manifest.',
-    'With --layers, the activations of the first golden prompt are compared op by op: the checkpoint in floating point, the ' +
-      'integer reference, and the program. That shows where quantization loses most and, if logits differ, where they begin to.',
+    'Runs the golden prompts of the bundle, by itself if this machine can, else under the emulator of ' +
+      'the target, and compares tokens and the digest over all logits with those of the integer ' +
+      'reference, which the manifest keeps. Then it gives all tokens again as a prompt, one at a time, ' +
+      'in chunks of 7, and at once: the digest must stay the same. Equal digests mean that every logit ' +
+      'of every position is equal. The files of the bundle must have the hashes of the manifest.',
+    'With --layers, the activations of the first golden prompt are compared op by op: the checkpoint ' +
+      'in floating point, the integer reference, and the program. That shows where quantization loses ' +
+      'most and, if logits differ, where they begin to.',
   ],
   argument: { name: 'BUNDLE', help: 'folder that embed-model build made', required: true },
   options,
@@ -32,6 +34,7 @@ export const verify = defineCommand({
     { command: 'embed-model verify ./os-nano-cortex-a72', note: 'under qemu-aarch64 on a PC' },
     { command: 'embed-model verify ./os-nano-x86_64-avx2 --layers --threads 2', note: 'op by op' },
   ],
+  cleansUp: true,
   exitCodes: { 1: 'the bundle computes something else than the reference' },
   async run({ argument, values, output, context }) {
     const { host, emulator, ...given } = values;

@@ -1,4 +1,7 @@
-/** Breaks a paragraph at spaces into lines of at most `width` characters; a longer word gets a line of its own. */
+/**
+ * Breaks a paragraph at spaces into lines of at most `width` characters; a longer word gets a line of its
+ * own.
+ */
 export function wrapText(paragraph: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';

@@ -5,8 +5,10 @@
 import type { Target } from '../../targets/target.js';
 import { EmbedError } from '../diagnostics/error.js';
 import { buildCallGraph, type DeclaredCalls } from './call-graph.js';
-import type { CompiledLibrary } from './compile.js';
+import type { CompiledLibrary, LibraryObject } from './compile.js';
 import { disassemble, type Instruction, type ObjectCode } from './disassembly.js';
+import type { ElfSection } from './elf-object.js';
+import { readListing } from './listing.js';
 import { type InstructionSet, instructionSetOf } from './isa/instruction-set.js';
 import { type SectionSizes, sectionKind } from './section-sizes.js';
 import { measureStackDepth, type StackDepth } from './stack-depth.js';
@@ -45,8 +47,8 @@ export async function auditLibrary(options: AuditOptions): Promise<Audit> {
   const { target, toolchain, library, declared, entryPoints, signal } = options;
   const isa = instructionSetOf(target.arch);
   const objects: ObjectCode[] = [];
-  for (const { object } of library.objects) {
-    objects.push(await disassemble(toolchain, isa, object, signal));
+  for (const one of library.objects) {
+    objects.push(await machineCode(one, isa, toolchain, signal));
   }
   const undefinedSymbols = findUndefinedSymbols(objects);
   refuse(
@@ -62,6 +64,22 @@ export async function auditLibrary(options: AuditOptions): Promise<Audit> {
     undefinedSymbols,
     stack: measureStackDepth(buildCallGraph(objects, isa, declared), entryPoints),
   };
+}
+
+/** From the listing the object was assembled from where there is one, else from its disassembly. */
+function machineCode(
+  { object, listing }: LibraryObject,
+  isa: InstructionSet,
+  { objdump }: Pick<Toolchain, 'objdump'>,
+  signal: AbortSignal | undefined,
+): Promise<ObjectCode> {
+  if (listing !== null) {
+    return readListing(listing, object, isa);
+  }
+  if (objdump === null) {
+    throw new EmbedError('EM3004', { where: object, why: 'neither a disassembler nor an assembly listing' });
+  }
+  return disassemble(objdump, isa, object, signal);
 }
 
 /** Names that no object of the library defines, sorted. */
@@ -83,16 +101,17 @@ export function findWritableData(objects: readonly ObjectCode[], sizes: SectionS
   if (bytes === 0) {
     return [];
   }
-  const named = objects.flatMap(({ object, symbols }) =>
-    symbols
-      .filter((symbol) => isWritable(symbol.section) && symbol.bytes > 0)
-      .map((symbol) => `${object}: ${symbol.name} (${symbol.section}, ${symbol.bytes} bytes)`),
-  );
+  const named = objects.flatMap(({ object, sections, symbols }) => {
+    const writable = new Set(sections.filter(isWritable).map(({ name }) => name)).add('*COM*');
+    return symbols
+      .filter((symbol) => writable.has(symbol.section) && symbol.bytes > 0)
+      .map((symbol) => `${object}: ${symbol.name} (${symbol.section}, ${symbol.bytes} bytes)`);
+  });
   return named.length > 0 ? named : [`${bytes} bytes without a name`];
 }
 
-function isWritable(section: string): boolean {
-  const kind = section === '*COM*' ? 'bssBytes' : sectionKind(section);
+function isWritable(section: ElfSection): boolean {
+  const kind = sectionKind(section);
   return kind === 'dataBytes' || kind === 'bssBytes';
 }
 

@@ -2,7 +2,9 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import type { Target } from '../../targets/target.js';
-import { libraryFlags, linkFlags, runnerFlags } from './flags.js';
+import { unwritable } from '../bundle/output-folder.js';
+import { readElfObject } from './elf-object.js';
+import { assemblerFlags, libraryFlags, linkFlags, runnerFlags } from './flags.js';
 import { runTool } from './run-tool.js';
 import { type SectionSizes, sectionSizes } from './section-sizes.js';
 import type { Toolchain } from './toolchain.js';
@@ -10,7 +12,7 @@ import type { Toolchain } from './toolchain.js';
 export interface CompileOptions {
   readonly target: Target;
   readonly toolchain: Toolchain;
-  /** Absolute paths of .c files below `root`; those of one library have different names. */
+  /** Absolute paths of .c and .S files below `root`; those of one library have different names. */
   readonly sources: readonly string[];
   /** Absolute paths. */
   readonly includeDirs: readonly string[];
@@ -33,6 +35,8 @@ export interface LibraryObject {
   /** Absolute paths. */
   readonly source: string;
   readonly object: string;
+  /** The assembly listing the object was made from; null where the compiler made it at once. */
+  readonly listing: string | null;
 }
 
 export interface CompiledLibrary {
@@ -63,6 +67,9 @@ export interface LinkedRunner {
 /** Compilers at work at the same time. */
 const parallelCompilers = 2;
 
+/** The first program zig links for a CPU takes long: it compiles its C library before. */
+const linkTimeoutMs = 600_000;
+
 /**
  * Compiles the freestanding model library and archives it. Throws EM3002 with the compiler's words if a
  * source is refused.
@@ -70,15 +77,17 @@ const parallelCompilers = 2;
 export async function compileLibrary(options: CompileOptions): Promise<CompiledLibrary> {
   const { toolchain, root, outDir, signal } = options;
   const flags = libraryFlags(toolchain.candidate, root);
-  const { objects, warnings } = await compileAll(options, flags);
+  // Where nothing takes objects apart again, what they are assembled from is kept for the audit.
+  const { objects, warnings } = await compileAll(options, flags, toolchain.objdump === null);
   const archive = join(outDir, 'libem_model.a');
   await rm(archive, { force: true }); // `ar r` would keep members of an earlier build
   const members = objects.map(({ object }) => object);
-  await runTool([toolchain.ar, 'rcsD', archive, ...members], { signal });
+  const environment = environmentOf(options);
+  await runTool([...toolchain.ar, 'rcsD', archive, ...members], { signal, environment });
   return {
     objects,
     archive,
-    sizes: await sectionSizes(toolchain, members, signal),
+    sizes: sectionSizes(await Promise.all(members.map(readElfObject))),
     warnings,
     flags: withoutPaths(flags, root),
   };
@@ -88,32 +97,38 @@ export async function compileLibrary(options: CompileOptions): Promise<CompiledL
 export async function linkRunner(options: RunnerOptions): Promise<LinkedRunner> {
   const { toolchain, root, library, output, signal } = options;
   const flags = runnerFlags(toolchain.candidate, root);
-  const { objects, warnings } = await compileAll(options, flags);
+  const { objects, warnings } = await compileAll(options, flags, false);
   const members = objects.map(({ object }) => object);
   const link = [
     ...toolchain.command,
-    ...toolchain.candidate.cpuFlags,
-    ...linkFlags,
+    ...linkFlags(toolchain.candidate),
     ...members,
     '-lc', // before the archive, whose weak memcpy and memset would win otherwise
     library.archive,
     '-o',
     output,
   ];
-  const { stderr } = await runTool(link, { cwd: root, signal });
+  const environment = environmentOf(options);
+  const { stderr } = await runTool(link, { cwd: root, timeoutMs: linkTimeoutMs, signal, environment });
   return {
     binary: output,
     warnings: warnings + stderr,
-    flags: withoutPaths([...flags, ...linkFlags], root),
+    flags: withoutPaths([...flags, ...linkFlags(toolchain.candidate)], root),
   };
 }
 
-async function compileAll(options: CompileOptions, flags: readonly string[]) {
+async function compileAll(options: CompileOptions, flags: readonly string[], withListings: boolean) {
   const { sources, outDir, root } = options;
   const objects: LibraryObject[] = [...sources]
     .sort((a, b) => (relative(root, a) < relative(root, b) ? -1 : 1))
-    .map((source) => ({ source, object: join(outDir, relative(root, source).replace(/\.c$/, '.o')) }));
-  await Promise.all(objects.map(({ object }) => mkdir(dirname(object), { recursive: true })));
+    .map((source) => {
+      const path = join(outDir, relative(root, source).replace(/\.[cS]$/, ''));
+      return { source, object: `${path}.o`, listing: withListings ? `${path}.s` : null };
+    });
+  const makeFolder = (folder: string) => mkdir(folder, { recursive: true });
+  await Promise.all(objects.map(({ object }) => makeFolder(dirname(object)))).catch((cause: unknown) => {
+    throw unwritable(outDir, cause);
+  });
   const said = new Map<LibraryObject, string>();
   const waiting = objects.values();
   const worker = async () => {
@@ -131,20 +146,37 @@ async function compileAll(options: CompileOptions, flags: readonly string[]) {
   return { objects, warnings: objects.map((one) => said.get(one)).join('') };
 }
 
-async function compileOne(options: CompileOptions, flags: readonly string[], one: LibraryObject) {
+async function compileOne(
+  options: CompileOptions,
+  flags: readonly string[],
+  { source, object, listing }: LibraryObject,
+): Promise<string> {
   const { toolchain, includeDirs, root, warningsAreErrors = false, signal } = options;
-  const command = [
+  const settings = { cwd: root, signal, environment: environmentOf(options) };
+  const compile = [
     ...toolchain.command,
     ...flags,
     ...(warningsAreErrors ? ['-Werror'] : []),
     ...includeDirs.map((directory) => `-I${relative(root, directory) || '.'}`),
-    '-c',
-    relative(root, one.source),
-    '-o',
-    one.object,
+    ...(listing === null ? ['-c', '-o', object] : ['-S', '-o', listing]),
+    relative(root, source),
   ];
-  const { stderr } = await runTool(command, { cwd: root, signal });
-  return stderr;
+  const { stderr } = await runTool(compile, settings);
+  if (listing === null) {
+    return stderr;
+  }
+  const assemble = [...toolchain.command, ...assemblerFlags(toolchain.candidate), '-c', listing, '-o', object];
+  return stderr + (await runTool(assemble, settings)).stderr;
+}
+
+/**
+ * zig keeps every object it makes, under a hash that knows of #include but not of .incbin: a folder of this
+ * build alone keeps it from giving back an old one.
+ */
+function environmentOf({ toolchain, outDir }: CompileOptions): NodeJS.ProcessEnv {
+  const cache = toolchain.family === 'zig' ? { ZIG_LOCAL_CACHE_DIR: join(outDir, 'zig-cache') } : {};
+  // What a compiler that is killed leaves behind goes with the objects.
+  return { TMPDIR: outDir, TMP: outDir, TEMP: outDir, ...toolchain.environment, ...cache };
 }
 
 const withoutPaths = (flags: readonly string[], root: string) => flags.filter((flag) => !flag.includes(root));

@@ -1,10 +1,9 @@
-/** The machine code of one object: what `objdump -d -r -t` prints, as data. */
+/** The machine code of one object: its sections and symbols, and the instructions `objdump -d -r` prints, as data. */
 import { basename } from 'node:path';
 import { EmbedError } from '../diagnostics/error.js';
+import { type ElfObject, type ElfSection, type ElfSymbol, readElfObject } from './elf-object.js';
 import type { InstructionSet } from './isa/instruction-set.js';
 import { runTool } from './run-tool.js';
-import { type ElfSymbol, parseSymbolTable } from './symbol-table.js';
-import type { Toolchain } from './toolchain.js';
 
 /** An address the linker is to fill in: that of `symbol` (a symbol or a section) plus `addend`. */
 export interface Relocation {
@@ -37,6 +36,7 @@ export interface MachineFunction {
 
 export interface ObjectCode {
   readonly object: string;
+  readonly sections: readonly ElfSection[];
   readonly symbols: readonly ElfSymbol[];
   readonly functions: readonly MachineFunction[];
   /** All that is in executable sections, in functions or not. */
@@ -45,26 +45,24 @@ export interface ObjectCode {
   readonly dataRelocations: readonly Relocation[];
 }
 
-/** Disassembles one object. Throws EM3002, EM3006. */
+/** Disassembles the object at `path` with the program `objdump`, GNU's or LLVM's. Throws EM3002, EM3006. */
 export async function disassemble(
-  toolchain: Toolchain,
+  objdump: string,
   isa: InstructionSet,
   path: string,
   signal?: AbortSignal,
 ): Promise<ObjectCode> {
   const object = basename(path);
-  const objdump = [toolchain.objdump, ...toolchain.objdumpFlags];
-  const code = await runTool([...objdump, '-t', '-d', '-r', '-z', '--no-show-raw-insn', path], { signal });
-  const relocations = await runTool([...objdump, '-r', path], { signal });
-  const symbols = parseSymbolTable(code.stdout);
-  const instructions = parseInstructions(code.stdout, isa, object);
-  const codeSections = new Set(instructions.map(({ section }) => section));
+  const elf = await readElfObject(path);
+  const command = [objdump, '-d', '-r', '-z', '--no-show-raw-insn', path];
+  const instructions = parseInstructions((await runTool(command, { signal })).stdout, isa, object);
   return {
     object,
-    symbols,
-    functions: collectFunctions(symbols, instructions, object),
+    sections: elf.sections,
+    symbols: elf.symbols,
+    functions: collectFunctions(elf.symbols, instructions, object),
     instructions,
-    dataRelocations: parseDataRelocations(relocations.stdout, codeSections),
+    dataRelocations: dataRelocations(elf),
   };
 }
 
@@ -91,9 +89,8 @@ export function parseInstructions(text: string, isa: InstructionSet, object: str
     if (match === null) {
       continue;
     }
-    const bare = match[2].replace(isa.comment, '').replace(isa.prefixes, '').trim();
-    const [, mnemonic, operands] = /^(\S+)\s*(.*)$/.exec(bare) ?? [];
-    if (mnemonic === undefined || /^[^a-z]/.test(mnemonic)) {
+    const parsed = parseInstruction(match[2], isa);
+    if (parsed === undefined) {
       throw new EmbedError('EM3006', {
         where: `${object}, section ${section}`,
         why: `no instruction: ${line.trim()}`,
@@ -102,12 +99,21 @@ export function parseInstructions(text: string, isa: InstructionSet, object: str
     instructions.push({
       section,
       address: Number.parseInt(match[1], 16),
-      mnemonic,
-      operands,
+      ...parsed,
       relocations: [],
     });
   }
   return instructions;
+}
+
+/** Mnemonic and operands of one line, undefined where it holds no instruction. */
+export function parseInstruction(
+  text: string,
+  isa: InstructionSet,
+): Pick<Instruction, 'mnemonic' | 'operands'> | undefined {
+  const bare = text.replace(isa.comment, '').replace(isa.prefixes, '').trim();
+  const [, mnemonic, operands] = /^([a-z]\S*)\s*(.*)$/.exec(bare) ?? [];
+  return mnemonic === undefined || operands === undefined ? undefined : { mnemonic, operands };
 }
 
 /** `.text.em_norm+0x20`, `memcpy-0x4`, `.L5`. Names in C hold neither '+' nor '-'. */
@@ -117,23 +123,13 @@ function parseRelocation(type: string, value: string): Relocation {
   return { type, symbol, addend: sign === '-' ? -addend : addend };
 }
 
-/** Unwind tables and debug information hold addresses of functions, too, but nobody calls through them. */
-const notData = /^\.(?:eh_frame|debug|note|comment|riscv|ARM)/;
-
-function parseDataRelocations(text: string, codeSections: ReadonlySet<string>): Relocation[] {
-  const relocations: Relocation[] = [];
-  let counts = false;
-  for (const line of text.split('\n')) {
-    const header = /^RELOCATION RECORDS FOR \[(.*)\]:$/.exec(line);
-    if (header !== null) {
-      counts = !codeSections.has(header[1]) && !notData.test(header[1]);
-    }
-    const match = counts ? /^[0-9a-f]{16} (R_\w+)\s+(.*)$/.exec(line) : null;
-    if (match !== null) {
-      relocations.push(parseRelocation(match[1], match[2]));
-    }
-  }
-  return relocations;
+/** Unwind tables hold addresses of functions, too, but nobody calls through them. */
+function dataRelocations({ sections, relocations }: ElfObject): Relocation[] {
+  const isData = ({ name, isLoaded, isCode }: ElfSection) => isLoaded && !isCode && !name.startsWith('.eh_frame');
+  const data = new Set(sections.filter(isData).map(({ name }) => name));
+  return relocations
+    .filter(({ section }) => data.has(section))
+    .map(({ symbol, addend }) => ({ type: 'data', symbol, addend }));
 }
 
 function collectFunctions(

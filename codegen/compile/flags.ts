@@ -11,6 +11,12 @@ export const warningFlags: readonly string[] = [
 ];
 
 /**
+ * What zig's driver turns on where nothing is said of it: checks of undefined behaviour (in unoptimised code),
+ * frame pointers, debug information.
+ */
+const zigFlags: readonly string[] = ['-fno-sanitize=all', '-fomit-frame-pointer', '-g0'];
+
+/**
  * What makes an object depend on its sources alone, and on nothing the distribution switched on in its
  * compiler. `root` is the folder the compiler runs in.
  */
@@ -20,6 +26,7 @@ const reproducibleFlags = (candidate: ToolchainCandidate, root: string): readonl
   '-fno-stack-protector',
   // Off in clang unless asked for; for some architectures it does not know the flag.
   ...(candidate.family === 'gcc' ? ['-fno-stack-clash-protection'] : []),
+  ...(candidate.family === 'zig' ? zigFlags : []),
   '-fno-common',
   '-ffunction-sections',
   '-fdata-sections',
@@ -56,8 +63,23 @@ export const runnerFlags = (candidate: ToolchainCandidate, root: string): readon
   '-pthread',
 ];
 
+/** clang warns of every flag that the step at hand has no use for. */
+const unusedIsFine = (candidate: ToolchainCandidate): readonly string[] =>
+  candidate.family === 'gcc' ? [] : ['-Wno-unused-command-line-argument'];
+
+/**
+ * From an assembly listing to an object: what the compiler was told stands in the listing, but for the
+ * instruction set.
+ */
+export const assemblerFlags = (candidate: ToolchainCandidate): readonly string[] => [
+  ...candidate.cpuFlags,
+  ...unusedIsFine(candidate),
+];
+
 /** One static file without symbols and without an id that would differ from link to link. */
-export const linkFlags: readonly string[] = [
+export const linkFlags = (candidate: ToolchainCandidate): readonly string[] => [
+  ...candidate.cpuFlags,
+  ...unusedIsFine(candidate),
   '-static',
   '-pthread',
   '-Wl,--gc-sections',

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Target } from '../../targets/target.js';
+import { unwritable } from '../bundle/output-folder.js';
 import type { StageContext } from '../progress.js';
 import { type Audit, auditLibrary } from './audit.js';
 import type { DeclaredCalls } from './call-graph.js';
@@ -33,19 +34,24 @@ export interface CompiledModel {
   readonly warnings: string;
 }
 
-/** Compiles <bundle>/src and <bundle>/runner to <bundle>/bin/em-run. Objects go to a temporary folder that is removed. */
+/**
+ * Compiles <bundle>/src and <bundle>/runner to <bundle>/bin/em-run. Objects go to a temporary folder that is
+ * removed. Where the runner has a source that takes the blob in, <bundle>/model.blob goes, too.
+ */
 export async function compileModel(
   bundle: string,
   target: Target,
   toolchain: Toolchain,
   { progress, signal }: StageContext,
 ): Promise<CompiledModel> {
-  const objects = await mkdtemp(join(tmpdir(), 'embed-model-'));
+  const objects = await mkdtemp(join(tmpdir(), 'embed-model-')).catch((cause: unknown) => {
+    throw unwritable(tmpdir(), cause);
+  });
   try {
     progress.begin('compile', 3, 'step');
     const sources = async (folder: string) =>
       (await readdir(join(bundle, folder)))
-        .filter((name) => name.endsWith('.c'))
+        .filter((name) => /\.[cS]$/.test(name))
         .map((name) => join(bundle, folder, name));
     const common = { target, toolchain, root: bundle, includeDirs: [join(bundle, 'src')], signal };
     const library: CompiledLibrary = await compileLibrary({
@@ -56,14 +62,20 @@ export async function compileModel(
     progress.advance(1);
     const audit = await auditLibrary({ target, toolchain, library, declared: declaredCalls, signal });
     progress.advance(1);
-    await mkdir(join(bundle, 'bin'), { recursive: true });
+    await mkdir(join(bundle, 'bin'), { recursive: true }).catch((cause: unknown) => {
+      throw unwritable(bundle, cause);
+    });
+    const runnerFiles = await sources('runner');
     const runner = await linkRunner({
       ...common,
-      sources: await sources('runner'),
+      sources: runnerFiles,
       outDir: join(objects, 'runner'),
       library,
       output: join(bundle, 'bin', 'em-run'),
     });
+    if (runnerFiles.includes(join(bundle, 'runner', 'embedded_blob.S'))) {
+      await rm(join(bundle, 'model.blob'));
+    }
     progress.advance(1);
     const { textBytes, rodataBytes } = library.sizes;
     progress.end(

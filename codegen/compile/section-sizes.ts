@@ -1,5 +1,4 @@
-import { runTool } from './run-tool.js';
-import type { Toolchain } from './toolchain.js';
+import type { ElfObject, ElfSection } from './elf-object.js';
 
 /** Bytes by what they are on the board. */
 export interface SectionSizes {
@@ -12,29 +11,32 @@ export interface SectionSizes {
 
 type SectionKind = keyof SectionSizes;
 
-/** First match counts. Sections of other names (symbols, notes, attributes) are not loaded. */
-const kinds: readonly (readonly [RegExp, SectionKind])[] = [
-  [/^\.text/, 'textBytes'],
-  [/^\.(?:rodata|srodata|data\.rel\.ro|eh_frame)/, 'rodataBytes'],
-  [/^\.(?:data|sdata|tdata|init_array|fini_array|ctors|dtors)/, 'dataBytes'],
-  [/^(?:\.bss|\.sbss|\.tbss|COMMON|\.common)/, 'bssBytes'],
-];
+/** undefined for what is not there when the program runs: symbols, notes, attributes. */
+export function sectionKind({ name, ...section }: ElfSection): SectionKind | undefined {
+  if (!section.isLoaded || section.isNote) {
+    return undefined;
+  }
+  if (section.isCode) {
+    return 'textBytes';
+  }
+  if (!section.isWritable || /^\.data\.rel\.ro(?:\.|$)/.test(name)) {
+    return 'rodataBytes';
+  }
+  return section.isZero ? 'bssBytes' : 'dataBytes';
+}
 
-export const sectionKind = (section: string): SectionKind | undefined =>
-  kinds.find(([pattern]) => pattern.test(section))?.[1];
-
-/** Sizes of all objects together, from `size -A`. */
-export async function sectionSizes(
-  toolchain: Toolchain,
-  objects: readonly string[],
-  signal?: AbortSignal,
-): Promise<SectionSizes> {
-  const { stdout } = await runTool([toolchain.size, '-A', ...objects], { signal });
+/** Sizes of all objects together. */
+export function sectionSizes(objects: readonly ElfObject[]): SectionSizes {
   const sizes = { textBytes: 0, rodataBytes: 0, dataBytes: 0, bssBytes: 0 };
-  for (const [, section, bytes] of stdout.matchAll(/^(\S+)\s+(\d+)\s+\d+$/gm)) {
-    const kind = sectionKind(section);
-    if (kind !== undefined) {
-      sizes[kind] += Number(bytes);
+  for (const { sections, symbols } of objects) {
+    for (const section of sections) {
+      const kind = sectionKind(section);
+      if (kind !== undefined) {
+        sizes[kind] += section.bytes;
+      }
+    }
+    for (const { section, bytes } of symbols) {
+      sizes.bssBytes += section === '*COM*' ? bytes : 0;
     }
   }
   return sizes;

@@ -7,27 +7,31 @@ import {
   type ToolchainCandidate,
 } from '../../targets/target.js';
 import { EmbedError } from '../diagnostics/error.js';
+import { cacheFolder } from './cache-folder.js';
 import { findFirstProgram, findProgram } from './find-program.js';
+import { installCommand } from './install-command.js';
+import { whyNoPrograms } from './probe-linking.js';
 import { runTool } from './run-tool.js';
+import { cachedZig } from './zig-cache.js';
 
 export interface Toolchain {
   readonly family: CompilerFamily;
   /** Absolute path of the compiler and the arguments that choose the triple. */
   readonly command: readonly string[];
-  /** First line of --version: names compiler, distribution and version. Goes into the manifest. */
+  /** Names compiler, distribution and version. Goes into the manifest. */
   readonly version: string;
   /** The data it was found by, with the flags for this target. */
   readonly candidate: ToolchainCandidate;
-  /** Absolute paths. */
-  readonly ar: string;
-  readonly objdump: string;
-  /** What makes this objdump show local labels, to which branches on RISC-V lead. LLVM's always does. */
-  readonly objdumpFlags: readonly string[];
-  readonly size: string;
+  /** Absolute path of the archiver, and arguments that make it one. */
+  readonly ar: readonly string[];
+  /** Absolute path of the disassembler, GNU's or LLVM's; null where there is none. */
+  readonly objdump: string | null;
+  /** Variables its programs need. */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 export interface ToolchainPreference {
-  /** 'gcc', 'clang' or the path of a compiler; absent: the first candidate that exists. */
+  /** 'gcc', 'clang', 'zig' or the path of a compiler; absent: the first candidate that can be used. */
   readonly prefer?: string | undefined;
 }
 
@@ -37,17 +41,19 @@ const probeTimeoutMs = 20_000;
 const found = new Map<string, Toolchain>();
 
 /**
- * The first of the target's candidates that is installed and makes code for its architecture. Asked once a
- * process. Throws EM1202 for a preference that is neither a family nor a path, EM3001 (with the packages to
- * install) if there is no compiler, EM3004 if a binary tool is missing, EM3005 if the compiler asked for by
- * path cannot be used.
+ * The first of the target's candidates that is installed, makes code for its architecture and links it into
+ * programs. Nothing is fetched, but a zig that was fetched earlier is found. Asked once a process.
+ *
+ * Throws EM1202 for a preference that is neither a family nor a path, EM3001 (with the packages to install) if
+ * there is no compiler; EM3004 if the compilers there are lack a binary tool, EM3008 if they cannot link, EM3005
+ * if the compiler asked for by path cannot be used.
  */
 export async function findToolchain(
   target: Target,
   preference: ToolchainPreference = {},
 ): Promise<Toolchain> {
   const { prefer } = preference;
-  const key = JSON.stringify([target, prefer, process.env.PATH]);
+  const key = JSON.stringify([target, prefer, process.env.PATH, cacheFolder()]);
   const known = found.get(key);
   if (known !== undefined) {
     return known;
@@ -55,7 +61,7 @@ export async function findToolchain(
   const toolchain =
     prefer !== undefined && /[/\\]/.test(prefer)
       ? await compilerAt(target, prefer)
-      : await firstInstalled(target, familyOf(prefer));
+      : await firstUsable(target, familyOf(prefer));
   found.set(key, toolchain);
   return toolchain;
 }
@@ -65,35 +71,55 @@ function familyOf(prefer: string | undefined): CompilerFamily | undefined {
   if (prefer !== undefined && family === undefined) {
     throw new EmbedError('EM1202', {
       where: '--toolchain',
-      why: `'${prefer}' is neither ${compilerFamilies.join(' nor ')} nor the path of a compiler`,
+      why: `'${prefer}' is none of ${compilerFamilies.join(', ')}, nor the path of a compiler`,
       fix: `give ${compilerFamilies.join(', ')} or a path with a '/' in it`,
     });
   }
   return family;
 }
 
-async function firstInstalled(target: Target, family: CompilerFamily | undefined): Promise<Toolchain> {
-  const candidates = target.toolchains.filter(
-    (candidate) => family === undefined || candidate.family === family,
-  );
+async function firstUsable(target: Target, family: CompilerFamily | undefined): Promise<Toolchain> {
+  const candidates = target.toolchains.filter((one) => family === undefined || one.family === family);
+  let unusable: EmbedError | undefined;
   for (const candidate of candidates) {
-    const path = await findProgram(candidate.command[0]);
+    const [name, ...words] = candidate.command;
+    const path = (await findProgram(name)) ?? (candidate.family === 'zig' ? await cachedZig() : undefined);
     if (path === undefined) {
       continue;
     }
-    const command = [path, ...candidate.command.slice(1)];
-    if (await makesCodeFor(target, command)) {
-      return describe(command, candidate);
+    try {
+      const command = [path, ...words];
+      if (await makesCodeFor(target, command, candidate.family)) {
+        return await describe(target, command, candidate);
+      }
+    } catch (error) {
+      unusable ??= error instanceof EmbedError ? error : undefined;
+      if (!(error instanceof EmbedError) || !['EM3002', 'EM3004', 'EM3008'].includes(error.code)) {
+        throw error;
+      }
     }
   }
+  throw unusable ?? noCompiler(target, candidates, family);
+}
+
+function noCompiler(
+  target: Target,
+  candidates: readonly ToolchainCandidate[],
+  family: CompilerFamily | undefined,
+): EmbedError {
+  if (candidates.length === 0) {
+    const why = `the target lists no ${family} toolchain`;
+    return new EmbedError('EM3001', { where: target.name, why });
+  }
   const missing = [...new Set(candidates.map((candidate) => candidate.command[0]))];
-  throw new EmbedError('EM3001', {
+  const [{ packages }] = candidates;
+  return new EmbedError('EM3001', {
     where: target.name,
-    why:
-      candidates.length === 0
-        ? `the target lists no ${family} toolchain`
-        : `none of ${missing.join(', ')} in PATH makes code for ${target.arch}`,
-    ...(candidates.length === 0 ? {} : { fix: installCommand(candidates[0].packages) }),
+    why: `none of ${missing.join(', ')} in PATH makes code for ${target.arch}`,
+    fix:
+      packages.length > 0
+        ? installCommand(packages)
+        : 'install zig and put it in PATH, or let embed-model build fetch it',
   });
 }
 
@@ -106,14 +132,15 @@ async function compilerAt(target: Target, path: string): Promise<Toolchain> {
   if (program === undefined) {
     throw new EmbedError('EM3005', { where: path, why: 'there is no executable file of that name' });
   }
-  const version = await firstVersionLine([program]);
-  const family: CompilerFamily = /clang/i.test(version) ? 'clang' : 'gcc';
+  const isZig = /^zig(?:\.exe)?$/.test(basename(program));
+  const version = await firstLine([program, isZig ? 'version' : '--version']);
+  const family: CompilerFamily = isZig ? 'zig' : /clang/i.test(version) ? 'clang' : 'gcc';
   const candidate = target.toolchains.find((one) => one.family === family);
   if (candidate === undefined) {
     throw new EmbedError('EM3005', { where: path, why: `${target.name} has no flags for ${family}` });
   }
   const command = [program, ...candidate.command.slice(1)];
-  if (!(await makesCodeFor(target, command))) {
+  if (!(await makesCodeFor(target, command, family))) {
     throw new EmbedError('EM3005', {
       where: path,
       why: `it does not make code for ${target.arch} (${version})`,
@@ -121,45 +148,59 @@ async function compilerAt(target: Target, path: string): Promise<Toolchain> {
   }
   const prefix = basename(program).match(/^(.*-)gcc(?:-[\d.]+)?$/)?.[1];
   const beside = (tool: string) => (prefix === undefined ? [] : [join(dirname(program), `${prefix}${tool}`)]);
-  const { ar, objdump, size } = candidate.binutils;
-  return describe(command, {
-    ...candidate,
-    binutils: {
-      ar: [...beside('ar'), ...ar],
-      objdump: [...beside('objdump'), ...objdump],
-      size: [...beside('size'), ...size],
-    },
-  });
+  const binutils = candidate.binutils && {
+    ar: [...beside('ar'), ...candidate.binutils.ar],
+    objdump: [...beside('objdump'), ...candidate.binutils.objdump],
+  };
+  return describe(target, command, { ...candidate, binutils });
 }
 
-async function describe(command: readonly string[], candidate: ToolchainCandidate): Promise<Toolchain> {
+async function describe(
+  target: Target,
+  command: readonly string[],
+  candidate: ToolchainCandidate,
+): Promise<Toolchain> {
+  const { family, binutils, packages } = candidate;
+  if (binutils === null) {
+    const [zig] = command;
+    const version = `zig ${await firstLine([zig, 'version'])}`;
+    // zig brings a C library and links with it; compiling that takes too long for a question.
+    const environment = { ZIG_GLOBAL_CACHE_DIR: join(cacheFolder(), 'zig-libraries') };
+    return { family, command, version, candidate, ar: [zig, 'ar'], objdump: null, environment };
+  }
   const tool = async (names: readonly string[]): Promise<string> => {
     const path = await findFirstProgram(names);
     if (path === undefined) {
       throw new EmbedError('EM3004', {
         where: names[0],
-        why: `none of ${names.join(', ')} is in PATH`,
-        fix: installCommand(candidate.packages),
+        why: `${command[0]} is there, but none of ${names.join(', ')} is in PATH`,
+        fix: installCommand(packages),
       });
     }
     return path;
   };
-  const objdump = await tool(candidate.binutils.objdump);
-  const isGnu = /\bGNU\b/.test(await firstVersionLine([objdump]));
-  return {
-    family: candidate.family,
-    command,
-    version: await firstVersionLine(command),
-    candidate,
-    ar: await tool(candidate.binutils.ar),
-    objdump,
-    objdumpFlags: isGnu ? ['--special-syms'] : [],
-    size: await tool(candidate.binutils.size),
-  };
+  const [ar, objdump] = [await tool(binutils.ar), await tool(binutils.objdump)];
+  const obstacle = await whyNoPrograms(command, candidate);
+  if (obstacle !== undefined) {
+    throw new EmbedError('EM3008', {
+      where: `${target.name}: ${command.join(' ')}`,
+      why: obstacle,
+      fix: installCommand(packages),
+    });
+  }
+  const version = await firstLine([...command, '--version']);
+  return { family, command, version, candidate, ar: [ar], objdump, environment: {} };
 }
 
-/** A plain `gcc` makes code for whatever machine it is installed on: ask. */
-async function makesCodeFor(target: Target, command: readonly string[]): Promise<boolean> {
+/** A plain `gcc` makes code for whatever machine it is installed on: ask. zig makes code for all. */
+async function makesCodeFor(
+  target: Target,
+  command: readonly string[],
+  family: CompilerFamily,
+): Promise<boolean> {
+  if (family === 'zig') {
+    return true;
+  }
   try {
     const { stdout } = await runTool([...command, '-dumpmachine'], { timeoutMs: probeTimeoutMs });
     const arch = stdout.trim().split('-', 1)[0].replace('amd64', 'x86_64').replace('arm64', 'aarch64');
@@ -172,12 +213,7 @@ async function makesCodeFor(target: Target, command: readonly string[]): Promise
   }
 }
 
-async function firstVersionLine(command: readonly string[]): Promise<string> {
-  const { stdout } = await runTool([...command, '--version'], { timeoutMs: probeTimeoutMs });
+async function firstLine(command: readonly string[]): Promise<string> {
+  const { stdout } = await runTool(command, { timeoutMs: probeTimeoutMs });
   return stdout.split('\n', 1)[0].trim();
-}
-
-/** How to install Debian packages. */
-export function installCommand(packages: readonly string[]): string {
-  return `sudo apt-get install ${packages.join(' ')}`;
 }

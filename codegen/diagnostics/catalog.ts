@@ -1,9 +1,9 @@
 /**
  * Every numbered error of embed-model, as data. docs/errors.md is generated from this table.
  *
- * EM10xx checkpoint files, EM11xx tokenizers, EM12xx command line, EM13xx output folders, EM14xx bundles and blobs,
- * EM2xxx quantization, EM3xxx toolchains and running, EM4xxx boards, EM5xxx kernel modules, EM90xx embed-model itself.
- * A number is never reused.
+ * EM10xx checkpoint files, EM11xx tokenizers, EM12xx command line, EM13xx output folders, EM14xx bundles and
+ * blobs, EM2xxx quantization, EM3xxx toolchains and running, EM4xxx boards, EM5xxx kernel modules, EM90xx
+ * embed-model itself. A number is never reused.
  */
 export interface Diagnostic {
   /** One line: what went wrong, without the particulars. */

@@ -27,9 +27,9 @@ Every error of embed-model has a number, and says what went wrong, where, why, a
       why:   there is no target 'cortex-a27'; there are x86_64-avx2, cortex-a72, riscv-u74, riscv-u74-zb
       fix:   did you mean cortex-a72?
 
-With \`--json\`, the document on stdout is \`{"error": {"code", "what", "where", "why", "fix", "exitCode"}}\`. With \`--verbose\`, stderr shows
-where in the program the error came from. A number is never given to another error. In a program that uses the library, every
-error is an \`EmbedError\` with these fields.
+With \`--json\`, the document on stdout is \`{"error": {"code", "what", "where", "why", "fix", "exitCode"}}\`. With
+\`--verbose\`, stderr shows where in the program the error came from. A number is never given to another error. In a
+program that uses the library, every error is an \`EmbedError\` with these fields.
 `;
 
 /** The whole file. */

@@ -24,17 +24,32 @@ export const toolchainDiagnostics = {
   },
   EM3005: {
     what: 'compiler cannot be used for this target',
-    fix: 'give --toolchain gcc, clang or the path of a compiler that makes code for this target',
+    fix: 'give --toolchain gcc, clang, zig or the path of a compiler that makes code for this target',
     exit: 3,
   },
   EM3006: {
-    what: 'the disassembly cannot be understood',
-    fix: 'use --toolchain gcc, or report the line shown together with the versions embed-model doctor prints',
+    what: 'the machine code cannot be understood',
+    fix: 'use another --toolchain, or report the line shown together with the versions embed-model doctor prints',
     exit: 3,
   },
   EM3007: {
     what: 'interrupted while a tool of the toolchain was running',
     fix: 'run the command again',
+    exit: 3,
+  },
+  EM3008: {
+    what: 'compiler cannot link programs for this target',
+    fix: 'install the C library of the target for this compiler, or use --toolchain zig',
+    exit: 3,
+  },
+  EM3009: {
+    what: 'no C compiler for this target, and none may be fetched',
+    fix: 'install a compiler, or build without --no-fetch',
+    exit: 3,
+  },
+  EM3010: {
+    what: 'zig could not be fetched',
+    fix: 'check the network and the settings of npm, or install a C compiler: embed-model doctor says which',
     exit: 3,
   },
   EM3101: {

@@ -26,6 +26,8 @@ export interface EmitInput {
   readonly tokenizer: TokenizerModel | null;
   readonly bosId: number | null;
   readonly eosIds: readonly number[];
+  /** Whether the runner is to hold the blob. */
+  readonly singleFile?: boolean;
 }
 
 export interface EmittedModel {
@@ -50,9 +52,10 @@ function buildIdOf(
   return new Uint8Array(hash.digest());
 }
 
-/** The runner's sources, by path in the bundle. */
-function runnerSources(): Map<string, string> {
-  const names = readdirSync(join(templatesFolder, 'runner')).filter((name) => /\.[ch]$/.test(name));
+/** The runner's sources, by path in the bundle. The one in assembly takes the blob into the program. */
+function runnerSources(singleFile: boolean): Map<string, string> {
+  const wanted = singleFile ? /\.[chS]$/ : /\.[ch]$/;
+  const names = readdirSync(join(templatesFolder, 'runner')).filter((name) => wanted.test(name));
   return new Map(
     names
       .sort()
@@ -97,7 +100,7 @@ export async function emitBundle(
   });
   const files = new Map([...sources].map(([name, text]) => [`src/${name}`, text]));
   files.set('src/build_id.c', emitBuildId(written.buildId));
-  writeTexts(host, folder, new Map([...files, ...runnerSources()]));
+  writeTexts(host, folder, new Map([...files, ...runnerSources(input.singleFile === true)]));
   progress.advance(1);
   const buildId = Buffer.from(written.buildId).toString('hex');
   progress.end(`blob ${(blob.blobBytes / 1e6).toFixed(2)} MB, build ${buildId.slice(0, 12)}`);

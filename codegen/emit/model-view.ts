@@ -48,8 +48,8 @@ export function headerView(input: EmissionInput): View {
     batch: memory.batch,
     logitsFrac: model.logitsFrac,
     bosId: input.bosId ?? -1,
-    // An empty initialiser is no C11: -1 stands for "no such token" and is not counted.
-    endCount: input.eosIds.length,
+    // An empty list is no C11, and compilers warn of loops over none: -1 stands for no token.
+    endCount: Math.max(1, input.eosIds.length),
     endIds: `{ ${input.eosIds.length > 0 ? input.eosIds.join(', ') : '-1'} }`,
     formats: `0x${mask.toString(16)}`,
     arenaBytes: memory.arenaBytes,
@@ -134,22 +134,24 @@ function statementOf(
   return { statement: [text.trimEnd(), ...traces].join('\n') };
 }
 
-/** `<head>{ .field = value, ... }<tail>`, its fields wrapped at column 110 and aligned under the first. */
+/** Columns of emitted C. */
+const LINE_WIDTH = 120;
+
+/** `<head>{ .field = value, ... }<tail>`, its fields wrapped and aligned under the first. */
 function initializer(head: string, constants: ConstantView, tail: string): string {
   const indent = ' '.repeat(head.length + 2);
   const lines: string[] = [];
   let line = `${head}{`;
   constants.fields.forEach(({ name, value }, i) => {
-    const item = ` .${name} = ${value}${i + 1 < constants.fields.length ? ',' : ' }'}`;
-    if (line.length + item.length > 110) {
+    const item = ` .${name} = ${value}${i + 1 < constants.fields.length ? ',' : ` }${tail}`}`;
+    if (line.length + item.length > LINE_WIDTH) {
       lines.push(line);
       line = indent + item.trimStart();
     } else {
       line += item;
     }
   });
-  lines.push(`${line}${tail}`);
-  return lines.join('\n');
+  return [...lines, line].join('\n');
 }
 
 function layerTable(model: IntegerModel, places: BlobPlaces): { fields: View[]; layers: View[] } {

@@ -1,17 +1,12 @@
 /** eval: rebuilds a bundle for this machine and measures how much worse it predicts a text than its checkpoint in float. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { Target } from '../../targets/target.js';
 import { type Manifest, readManifest } from '../bundle/manifest.js';
 import { unwritable } from '../bundle/output-folder.js';
 import type { ModelSource } from '../checkpoint/model-source.js';
-import { compileModel } from '../compile/model-library.js';
-import { findToolchain } from '../compile/toolchain.js';
 import { EmbedError } from '../diagnostics/error.js';
-import { emitBundle } from '../emit/emit-bundle.js';
 import { kernelSetOf } from '../layout/kernel-set.js';
-import type { IntegerModel } from '../lower/lower.js';
 import type { StageContext } from '../progress.js';
 import { type EvaluationJob, evaluateWindows } from './evaluate-windows.js';
 import {
@@ -21,6 +16,7 @@ import {
   readIds,
   readText,
 } from './evaluation-text.js';
+import { type HostBuild, withHostBuild } from './host-build.js';
 import { hostTarget } from './host-target.js';
 import { openReferenceSource, quantizeReference, type ReferenceModel } from './reference-model.js';
 import { Validation, type ValidationData, type ValidationStatistics } from './statistics.js';
@@ -60,12 +56,11 @@ export async function evaluateBundle(
   try {
     const text = readEvaluationText(options, source);
     const windows = chooseWindows(text, options, manifest, context);
-    const target = await hostTarget(manifest.targetSpec);
+    const target = await hostTarget();
     const reference = await quantizeReference(manifest, source, context);
-    const scores = await withHostBuild(manifest, target, source, reference.model, context, (folder) => {
-      const job = jobFor(folder, target, source, reference, windows, options);
-      return runJob(job, context);
-    });
+    const scores = await withHostBuild(target, source, manifest.plan, reference.model, context, (build) =>
+      runJob(jobFor(build, source, reference, windows, options), context),
+    );
     const report = composeReport(manifest, reference, text, windows, options, scores);
     writeValidationReport(bundle, report);
     return report;
@@ -114,57 +109,24 @@ function chooseWindows(
   return windows;
 }
 
-/** Builds the integer model for this machine in a temporary folder, which is removed when `use` is done. */
-async function withHostBuild<T>(
-  manifest: Manifest,
-  target: Target,
-  source: ModelSource,
-  model: IntegerModel,
-  context: StageContext,
-  use: (folder: string) => Promise<T>,
-): Promise<T> {
-  const toolchain = await findToolchain(target);
-  const { RealFileSystemHost } = await import('@ts-morph/common');
-  const folder = temporaryFolder();
-  try {
-    const { modelSha256, modelName } = { modelSha256: manifest.model.sha256, modelName: source.name };
-    const input = { modelName, modelSha256, target, plan: manifest.plan, model };
-    const withoutText = { tokenizer: null, bosId: null, eosIds: [] };
-    await emitBundle(folder, new RealFileSystemHost(), { ...input, ...withoutText }, context);
-    await compileModel(folder, target, toolchain, context);
-    return await use(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-function temporaryFolder(): string {
-  try {
-    return mkdtempSync(join(tmpdir(), 'embed-model-eval-'));
-  } catch (cause) {
-    throw unwritable(tmpdir(), cause);
-  }
-}
-
 /** What every thread needs; writes the ids where em-run reads them. */
 function jobFor(
-  folder: string,
-  target: Target,
+  build: HostBuild,
   source: ModelSource,
   { graph, matrices, model }: ReferenceModel,
   { ids, window }: EvaluationWindows,
   options: EvaluateOptions,
 ): EvaluationJob {
-  const idsFile = join(folder, 'ids');
+  const idsFile = join(build.folder, 'ids');
   try {
     writeFileSync(idsFile, graph.vocabSize > 65536 ? Uint32Array.from(ids) : Uint16Array.from(ids));
   } catch (cause) {
     throw unwritable(idsFile, cause);
   }
   return {
-    target,
-    binary: join(folder, 'bin', 'em-run'),
-    blob: join(folder, 'model.blob'),
+    target: build.target,
+    binary: build.binary,
+    blob: build.blob,
     idsFile,
     ids,
     window,

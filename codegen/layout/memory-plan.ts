@@ -94,9 +94,9 @@ function placeActivations(graph: Graph, batch: number, kernels: KernelSet, base:
       if (offset + bytes <= other.offset) break;
       offset = Math.max(offset, other.offset + other.bytes);
     }
-    const kind =
-      buffer.kind === 'int32' ? `int32[tokens][${buffer.width}]` : `int8[tokens][${buffer.width}], scales`;
-    placed.push({ name: buffer.name, offset, bytes, live: [first, last], what: kind });
+    const shape = buffer.name === graph.logits ? `[${buffer.width}]` : `[tokens][${buffer.width}]`;
+    const what = buffer.kind === 'int32' ? `int32${shape}` : `int8${shape}, scales`;
+    placed.push({ name: buffer.name, offset, bytes, live: [first, last], what });
   }
   return placed.sort((a, b) => a.offset - b.offset || a.live[0] - b.live[0]);
 }

@@ -24,7 +24,7 @@ export interface RmsNormStep {
   readonly op: RmsNormOp;
   /** Values a head. */
   readonly width: number;
-  /** gain * gains[i] * sqrt(width) in Q(gainFrac), magnitudes below 2^30. */
+  /** gain * gains[i] * sqrt(width) in Q(gainFrac), magnitudes at most 2^30. */
   readonly gains: Int32Array;
   /** width * epsilon in the units of the squares when the vector is normalised at floorBits; below 2^60. */
   readonly epsilon: bigint;

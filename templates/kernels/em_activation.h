@@ -24,12 +24,12 @@ struct em_token_scale {
 /* Quantized activations of up to EM_BATCH tokens. */
 struct em_q8 {
     em_i8 *values;                /* [tokens][EM_Q8_STRIDE(columns)], in [-127, 127], zero padded */
-    em_u8 *prepared;              /* [tokens][EM_PREPARED_BYTES(columns)]: what the kernel set makes of a row, 64-byte aligned */
+    em_u8 *prepared;              /* [tokens][EM_PREPARED_BYTES(columns)]: what the kernel set makes of a row */
     struct em_token_scale *scale; /* [tokens] */
 };
 
 /* q[i] = round(127 v[i] / max|v|); a zero vector gives zeros. Returns the scale. */
-EM_NOINLINE EM_UNUSED static struct em_token_scale em_quantize_vector(const em_i32 *values, em_u32 count, em_i8 *out)
+EM_UNUSED EM_NOINLINE static struct em_token_scale em_quantize_vector(const em_i32 *values, em_u32 count, em_i8 *out)
 {
     struct em_token_scale scale = {1 << 29, 0};
     em_i32 max = em_max_magnitude(values, count);

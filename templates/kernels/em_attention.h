@@ -76,11 +76,11 @@ EM_INLINE em_i32 em_scores(const em_i32 *query, const em_i8 *keys, const em_i32 
 }
 
 /*
- * Turns scores into weights: exponentials in Q30, each times the magnitude of its value vector, then all shifted right by
- * *drop so that the largest fills 15 bits. Returns the sum of the exponentials.
+ * Turns scores into weights: exponentials in Q30, each times the magnitude of its value vector, then all shifted right
+ * by *drop so that the largest fills 15 bits. Returns the sum of the exponentials.
  */
-EM_INLINE em_u64 em_weights(const struct em_attention_scratch *scratch, const em_i32 *value_max, em_u32 count, em_i32 top,
-                            em_i32 *drop)
+EM_INLINE em_u64 em_weights(const struct em_attention_scratch *scratch, const em_i32 *value_max, em_u32 count,
+                            em_i32 top, em_i32 *drop)
 {
     em_u64 total = 0;
     em_u64 largest = 0;
@@ -155,8 +155,8 @@ EM_INLINE void em_weighted_sum(const em_i32 *weights, const em_i8 *values, em_u3
 
 /* Attention of one query head at `position`, whose keys and values are in the cache already. */
 EM_INLINE void em_attend(const struct em_attention_op *op, const struct em_attention_shape *shape,
-                         const struct em_kv_cache *cache, const struct em_attention_scratch *scratch, const em_i32 *query,
-                         em_u32 kv_head, em_u32 position, em_i32 *out)
+                         const struct em_kv_cache *cache, const struct em_attention_scratch *scratch,
+                         const em_i32 *query, em_u32 kv_head, em_u32 position, em_i32 *out)
 {
     em_u32 count = position + 1u < shape->window ? position + 1u : shape->window;
     em_u64 slot = (em_u64)kv_head * shape->context + (position + 1u - count);

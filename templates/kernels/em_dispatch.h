@@ -50,8 +50,8 @@ static void em_linear_task(void *arg, em_u32 index)
 #define EM_TASK_MACS 16384u
 
 /* out[tokens][rows] = requantize(W x) + bias. */
-EM_UNUSED EM_NOINLINE static void em_linear(struct em_model *m, const struct em_linear_op *op, em_u32 rows, em_u32 columns,
-                                const struct em_q8 *x, em_u32 tokens, em_i32 *out)
+EM_UNUSED EM_NOINLINE static void em_linear(struct em_model *m, const struct em_linear_op *op, em_u32 rows,
+                                            em_u32 columns, const struct em_q8 *x, em_u32 tokens, em_i32 *out)
 {
     struct em_linear_job job;
     em_u64 macs = (em_u64)rows * columns * tokens;
@@ -99,9 +99,9 @@ static void em_attention_task(void *arg, em_u32 head)
 
 /* Stores keys and values of the batch into the cache of a layer, then attends: out[tokens][heads * head_dim]. */
 EM_UNUSED EM_NOINLINE static void em_attention(struct em_model *m, const struct em_attention_op *op,
-                                   const struct em_attention_shape *shape, struct em_kv_cache cache,
-                                   struct em_attention_scratch scratch, const em_i32 *query, const em_i32 *key,
-                                   const em_i32 *value, em_u32 tokens, em_i32 *out)
+                                               const struct em_attention_shape *shape, struct em_kv_cache cache,
+                                               struct em_attention_scratch scratch, const em_i32 *query,
+                                               const em_i32 *key, const em_i32 *value, em_u32 tokens, em_i32 *out)
 {
     em_u32 width = shape->kv_heads * shape->head_dim;
     for (em_u32 h = 0; h < shape->kv_heads; h++) {

@@ -14,7 +14,7 @@ struct em_swiglu_op {
 };
 
 /* out += in, saturating. */
-EM_NOINLINE EM_UNUSED static void em_add(const em_i32 *in, em_i32 *out, em_u64 count)
+EM_UNUSED EM_NOINLINE static void em_add(const em_i32 *in, em_i32 *out, em_u64 count)
 {
     for (em_u64 i = 0; i < count; i++) {
         out[i] = em_saturate((em_i64)out[i] + in[i]);
@@ -22,8 +22,8 @@ EM_NOINLINE EM_UNUSED static void em_add(const em_i32 *in, em_i32 *out, em_u64 c
 }
 
 /* out = silu(gate) * up. */
-EM_NOINLINE EM_UNUSED static void em_swiglu(const struct em_swiglu_op *op, const em_i32 *gate, const em_i32 *up, em_i32 *out,
-                                em_u64 count)
+EM_UNUSED EM_NOINLINE static void em_swiglu(const struct em_swiglu_op *op, const em_i32 *gate, const em_i32 *up,
+                                            em_i32 *out, em_u64 count)
 {
     for (em_u64 i = 0; i < count; i++) {
         em_i32 silu = em_scale(gate[i], em_sigmoid(gate[i], op->gate_frac), 24);
@@ -32,11 +32,11 @@ EM_NOINLINE EM_UNUSED static void em_swiglu(const struct em_swiglu_op *op, const
 }
 
 /*
- * Rotates the pairs (i, i + head_dim/2) of every head in place. table: int16[context][head_dim], for each position the cosines
- * of the pairs and then their sines, Q14.
+ * Rotates the pairs (i, i + head_dim/2) of every head in place. table: int16[context][head_dim], for each position the
+ * cosines of the pairs and then their sines, Q14.
  */
-EM_NOINLINE EM_UNUSED static void em_rope(const em_i16 *table, em_u32 position, em_i32 *values, em_u32 heads, em_u32 head_dim,
-                              em_u32 tokens)
+EM_UNUSED EM_NOINLINE static void em_rope(const em_i16 *table, em_u32 position, em_i32 *values, em_u32 heads,
+                                          em_u32 head_dim, em_u32 tokens)
 {
     em_u32 half = head_dim / 2u;
     for (em_u32 t = 0; t < tokens; t++) {

@@ -1,8 +1,8 @@
 /*
- * em_fixed.h - fixed-point primitives: docs/arithmetic.md, sections 1 to 3.
+ * em_fixed.h - fixed-point primitives: docs/arithmetic.md, sections 1 and 2.
  *
- * Values are int32 in a Q format: Q(f) means the integer v stands for v * 2^-f. Saturation is symmetric, to +-(2^31 - 1).
- * Rounding is half up: add half, shift arithmetically.
+ * Values are int32 in a Q format: Q(f) means the integer v stands for v * 2^-f. Saturation is symmetric, to
+ * +-(2^31 - 1). Rounding is half up: add half, shift arithmetically.
  * SPDX-License-Identifier: MIT-0
  */
 #ifndef EM_FIXED_H
@@ -58,7 +58,7 @@ EM_INLINE em_i64 em_round_shift64(em_i64 value, em_i32 shift)
     return (value + ((em_i64)1 << (shift - 1))) >> shift;
 }
 
-/* value * 2^-shift, rounded half up; for shift <= 0 the result must fit, as it does where a maximum is brought to n bits. */
+/* value * 2^-shift, rounded half up; the result must fit, as it does where a maximum is brought to n bits. */
 EM_INLINE em_i32 em_round_shift(em_i32 value, em_i32 shift)
 {
     if (shift > 0) {
@@ -94,8 +94,8 @@ EM_INLINE em_i32 em_max_magnitude(const em_i32 *values, em_u32 count)
 /* ---- Functions ----------------------------------------------------------------------------------------------- */
 
 /*
- * 1 / sqrt(total) for total in [1, 2^62): mantissa * 2^-(61 - k), mantissa Q30 in [2^30, 2^31). Seed table on the leading
- * bits of total * 4^k in [2^60, 2^62), then two Newton steps y (3 - m y^2) / 2.
+ * 1 / sqrt(total) for total in [1, 2^62): mantissa * 2^-(61 - k), mantissa Q30 in [2^30, 2^31). Seed table on the
+ * leading bits of total * 4^k in [2^60, 2^62), then two Newton steps y (3 - m y^2) / 2.
  */
 EM_INLINE em_i32 em_reciprocal_sqrt(em_u64 total, em_i32 *k)
 {
@@ -129,7 +129,7 @@ EM_INLINE em_u32 em_exp2_negative(em_u32 x)
     return whole >= 31u ? 0 : ((em_u32)p << 15) >> whole;
 }
 
-/* sigmoid of value in Q(frac), as Q24 in (0, 2^24): table over |value| below 16 in steps of 1/32, linear between entries. */
+/* sigmoid of value in Q(frac), as Q24 in (0, 2^24): table of |value| below 16 in steps of 1/32, linear between. */
 EM_INLINE em_i32 em_sigmoid(em_i32 value, em_i32 frac)
 {
     em_i64 wide = em_abs(value); /* to Q15 */

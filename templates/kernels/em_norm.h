@@ -19,8 +19,8 @@ struct em_norm_op {
 #define EM_NORM_BITS 24
 
 /* out = in / sqrt(mean(in^2) + epsilon) * gain for `vectors` vectors of `width` <= 8192 values. May run in place. */
-EM_UNUSED EM_NOINLINE static void em_rmsnorm(const struct em_norm_op *op, const em_u8 *blob, const em_i32 *in, em_i32 *out,
-                                 em_u32 width, em_u32 vectors)
+EM_UNUSED EM_NOINLINE static void em_rmsnorm(const struct em_norm_op *op, const em_u8 *blob, const em_i32 *in,
+                                             em_i32 *out, em_u32 width, em_u32 vectors)
 {
     const em_i32 *gains = (const em_i32 *)(const void *)(blob + op->gains);
     for (em_u32 v = 0; v < vectors; v++, in += width, out += width) {

@@ -1,5 +1,5 @@
 /*
- * blob_source.c - mmap, or read.
+ * blob_source.c - linked in, mmap, or read.
  * SPDX-License-Identifier: MIT-0
  */
 #define _POSIX_C_SOURCE 200809L
@@ -12,6 +12,15 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Of embedded_blob.S. Without it both are null. */
+extern const unsigned char em_embedded_blob[] __attribute__((weak));
+extern const unsigned char em_embedded_blob_end[] __attribute__((weak));
+
+int blob_is_embedded(void)
+{
+    return em_embedded_blob != NULL;
+}
 
 /* Maps a regular file. Returns 0 where that is not possible. */
 static int map_file(struct blob_source *blob, int file)
@@ -58,9 +67,17 @@ static int read_file(struct blob_source *blob, int file, em_u64 capacity)
 
 int blob_open(struct blob_source *blob, const char *path, em_u64 bytes_needed, struct failure *failure)
 {
-    int file = open(path, O_RDONLY | O_CLOEXEC), error = 0;
+    int file, error = 0;
 
     memset(blob, 0, sizeof(*blob));
+    if (path == NULL) {
+        blob->name = "the weights in this program";
+        blob->data = em_embedded_blob;
+        blob->bytes = (em_u64)(em_embedded_blob_end - em_embedded_blob);
+        return 0;
+    }
+    blob->name = path;
+    file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) {
         return fail_input(failure, "cannot open the blob %s: %s", path, strerror(errno));
     }

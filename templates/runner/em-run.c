@@ -27,6 +27,7 @@
 static const char help[] =
     "em-run model.blob [--prompt TEXT | --ids 1,2,3] [options]\n"
     "\n"
+    "  model.blob         the weights; left out where the program was built with --single-file and holds them\n"
     "  --tokens N         generate at most N tokens (64)\n"
     "  --threads N        run on N threads; 0: one a processor (1)\n"
     "  --temperature T    sample at this temperature (0: greedy, the most likely token)\n"
@@ -102,7 +103,7 @@ static int open_model(struct session *session)
     if (status == EM_OK && !options->no_verify) {
         status = em_verify(session->model);
     }
-    return status == EM_OK ? 0 : fail_status(&session->failure, status, options->blob);
+    return status == EM_OK ? 0 : fail_status(&session->failure, status, session->blob.name);
 }
 
 static int run_session(struct session *session)

@@ -4,6 +4,8 @@
  */
 #include "options.h"
 
+#include "blob_source.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -151,8 +153,11 @@ static int check_together(struct options *options, struct failure *failure)
     if (options->help || options->version) {
         return 0;
     }
-    if (options->blob == NULL) {
+    if (options->blob == NULL && !blob_is_embedded()) {
         return fail_usage(failure, "no blob: em-run model.blob [options], or em-run --help");
+    }
+    if (options->blob != NULL && blob_is_embedded()) {
+        return fail_usage(failure, "'%s' cannot be used: this program holds its weights", options->blob);
     }
     if (options->logits != NULL) {
         if (options->ids_file == NULL || options->window == 0) {

@@ -9,7 +9,7 @@
 #include "failure.h"
 
 struct options {
-    const char *blob;        /* path of the blob */
+    const char *blob;        /* path of the blob; NULL: the one in this program */
     const char *prompt;      /* text, or NULL */
     const char *ids;         /* decimal token ids with commas between, or NULL */
     const char *ids_file;    /* --logits: raw little-endian ids, see evaluate.h */

@@ -99,7 +99,7 @@ t.test('a damaged blob, and arguments out of range', { skip }, async (t) => {
   t.equal(other.manifest.memory.blobBytes, payload, 'the other build has the same shapes');
   const program = sanitized(one.bundle, sanitizing.found[0]!);
   await t.test('damage', async (t) => driveChecks(t, program, ['damage', one.blob], 7));
-  await t.test('interface', async (t) => driveChecks(t, program, ['interface', one.blob, other.blob], 24));
+  await t.test('interface', async (t) => driveChecks(t, program, ['interface', one.blob, other.blob], 21));
 });
 
 /** What the digest of a golden run is called with. */
@@ -117,7 +117,7 @@ for (const [i, plan] of plans.entries()) {
     const compiler = sanitizing.found[i % sanitizing.found.length]!;
     const program = sanitized(bundle, compiler);
     t.comment(`compiled by ${compiler.name}`);
-    driveChecks(t, program, ['context', blob], 3);
+    driveChecks(t, program, ['context', blob], 4);
     for (const golden of manifest.golden) {
       const lines = drive(t, program, ['digest', blob, ...goldenArguments(golden)]);
       t.same(

@@ -12,7 +12,7 @@ import type { Manifest } from '../../codegen/bundle/manifest.js';
 import { namedPlans, type Plan } from '../../codegen/quantize/plan.js';
 import { equalsGolden, runRunner } from '../../deploy/run-bundle.js';
 import { targets } from '../../targets/index.js';
-import { compilerFamilies, type Target } from '../../targets/target.js';
+import type { Target } from '../../targets/target.js';
 import {
   buildBundle,
   cannotRun,
@@ -159,10 +159,10 @@ for (const [i, name] of others.entries()) {
 }
 
 for (const target of proven) {
-  t.test(`${target.name}: all compilers give the same logits`, async (t) => {
+  t.test(`${target.name}: gcc and clang give the same logits`, async (t) => {
     const model = writeCheckpoint(tinyModels[0]!, join(temporaryFolder(t), 'model'));
     const found: string[][] = [];
-    for (const family of compilerFamilies) {
+    for (const family of ['gcc', 'clang'] as const) {
       const skip = await cannotRun(target, family);
       await t.test(family, { skip }, async (t) => {
         const out = join(temporaryFolder(t), 'bundle');

@@ -3,8 +3,8 @@
  * buffer has exactly the documented size, so that one byte too far is an error.
  *
  *     library_driver damage BLOB           every bit of header and table, every byte of the payload, every truncation
- *     library_driver interface BLOB OTHER  arguments out of range, context, rewind, cancel, threads, text; OTHER: another build
- *     library_driver context BLOB          the whole context in chunks and token by token, and sampling at all extremes
+ *     library_driver interface BLOB OTHER  arguments out of range, context, rewind, cancel, text; OTHER: another build
+ *     library_driver context BLOB          the whole context in chunks and token by token, sampling at all extremes, hooks
  *     library_driver digest BLOB IDS TOKENS TEMPERATURE_Q16 TOP_K TOP_P_Q16 SEED
  *                                          digest and ids of a run, as em-run --records computes them; IDS: 1,2,3
  *
@@ -485,7 +485,6 @@ static void interface(const struct blob *blob, const struct blob *other)
     refuse_ids(model);
     fill_context(model);
     cancel_prefill(model, undisturbed);
-    use_hooks(blob, undisturbed);
     interleave(blob);
     tokenize_too_small(model);
     detokenize_too_small(model);
@@ -525,6 +524,7 @@ static void context(const struct blob *blob)
     }
     check(tokens == whole, "token by token to the end of the context gives the same logits");
     check(wrong == 0, "sampling at all extremes gives ids of the vocabulary");
+    use_hooks(blob, whole);
     close_model(model);
 }
 

@@ -1,4 +1,5 @@
 /** Tiny checkpoints that this file writes, and bundles built of them with real compilers: what the end-to-end tests share. */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -286,7 +287,7 @@ export type BundleRequest = Partial<BuildOptions> & Pick<BuildOptions, 'target' 
 export function buildBundle(request: BundleRequest): Promise<BuildResult> {
   const defaults = {
     ...{ plan: namedPlans.int8!, calibration: null, context: null, toolchain: null, prompt: null },
-    ...{ tokens: 8, threads: 1, run: false },
+    ...{ fetch: false, singleFile: false, tokens: 8, threads: 1, run: false },
   };
   const context = { progress: silentProgress, signal: new AbortController().signal };
   return build({ ...defaults, ...request }, context);
@@ -301,8 +302,52 @@ export async function cannotRun(target: Target, family?: CompilerFamily): Promis
     await findLauncher(target);
     return false;
   } catch (error) {
-    if (error instanceof EmbedError && ['EM3001', 'EM3004', 'EM3201'].includes(error.code))
+    if (error instanceof EmbedError && ['EM3001', 'EM3004', 'EM3008', 'EM3201'].includes(error.code))
       return `${target.name}${family === undefined ? '' : ` with ${family}`}: ${error.why}`;
     throw error;
   }
+}
+
+// ---- The command line -------------------------------------------------------------------------------------------
+
+export interface CommandEnd {
+  /** null if a signal ended it. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  readonly cwd: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Words before the command, such as those of a program that starts it with other rights. */
+  readonly prefix?: readonly string[];
+  /** Gets what stands on stderr so far, each time that more does. */
+  readonly onStderr?: (stderr: string, child: ChildProcess) => void;
+}
+
+export const commandLine = join(projectRoot, 'bin', 'embed-model.js');
+
+/** Runs embed-model in a process of its own, to its end. Of this process's settings it sees PATH alone. */
+export function embedModel(args: readonly string[], options: CommandOptions): Promise<CommandEnd> {
+  const { cwd, env = {}, prefix = [], onStderr } = options;
+  const [program, ...words] = [...prefix, process.execPath, commandLine, ...args];
+  const child = spawn(program!, words, {
+    cwd,
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+    onStderr?.(stderr, child);
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
 }

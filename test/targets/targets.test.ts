@@ -6,7 +6,7 @@ import { runTool } from '../../codegen/compile/run-tool.js';
 import { findToolchain } from '../../codegen/compile/toolchain.js';
 import { EmbedError } from '../../codegen/diagnostics/error.js';
 import { findTarget, targets } from '../../targets/index.js';
-import type { Target } from '../../targets/target.js';
+import { compilerFamilies, type Target } from '../../targets/target.js';
 import { validateTarget } from '../../targets/validate-target.js';
 
 async function refusal(nameOrPath: string): Promise<EmbedError> {
@@ -35,20 +35,22 @@ t.test('every target is consistent', async (t) => {
       t.ok(triple.startsWith(`${arch}-`), 'the triple is of the architecture');
       t.same(
         [...new Set(toolchains.map(({ family }) => family))].sort(),
-        ['clang', 'gcc'],
-        'both families of compilers',
+        ['clang', 'gcc', 'zig'],
+        'all families of compilers',
       );
+      t.equal(toolchains.at(-1)?.family, 'zig', 'what can be fetched comes last');
       for (const { family, command, cpuFlags, binutils, packages } of toolchains) {
         t.match(command[0], new RegExp(`${family}$`), 'a program of its family');
-        t.equal(command.includes(`--target=${triple}`), family === 'clang', 'clang is told the triple');
+        const own = { gcc: [], clang: [`--target=${triple}`], zig: ['cc', `--target=${arch}-linux-musl`] };
+        t.same(command.slice(1), own[family], 'told the triple where it makes code for several');
         t.ok(
           cpuFlags.some((flag) => /^-m(?:arch|cpu)=/.test(flag)),
           'the instruction set is named',
         );
-        for (const [tool, alternatives] of Object.entries(binutils)) {
+        for (const [tool, alternatives] of Object.entries(binutils ?? {})) {
           t.equal(alternatives[0], `${triple}-${tool}`, 'the tools of the triple come first');
         }
-        t.ok(packages.length > 0, 'says what to install');
+        t.equal(packages.length > 0, family !== 'zig', 'says what to install');
       }
       t.equal(emulator?.program, `qemu-${arch}`);
       t.equal(emulator?.args[0], '-cpu', 'the emulated CPU is chosen');
@@ -91,21 +93,18 @@ const featureMacros: Readonly<Record<string, string>> = {
 };
 
 t.test('the features asked of the host are those the compiler may use', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'em-features-'));
+  t.teardown(() => rm(folder, { recursive: true }));
   for (const target of targets) {
-    for (const prefer of ['gcc', 'clang'] as const) {
+    for (const prefer of compilerFamilies) {
       const toolchain = await findToolchain(target, { prefer }).catch(() => undefined);
       const title = `${target.name} with ${prefer}`;
       t.test(title, { skip: toolchain === undefined && `no ${prefer}` }, async (t) => {
-        const { command, candidate } = toolchain!;
-        const { stdout } = await runTool([
-          ...command,
-          ...candidate.cpuFlags,
-          '-dM',
-          '-E',
-          '-x',
-          'c',
-          '/dev/null',
-        ]);
+        const { command, candidate, environment } = toolchain!;
+        const source = join(folder, 'empty.c');
+        await writeFile(source, '');
+        const ask = [...command, ...candidate.cpuFlags, '-dM', '-E', source];
+        const { stdout } = await runTool(ask, { environment: { ...environment, ZIG_LOCAL_CACHE_DIR: folder } });
         const used = Object.entries(featureMacros)
           .filter(([macro]) => new RegExp(`^#define ${macro} [^0]`, 'm').test(stdout))
           .map(([, feature]) => feature);
@@ -158,6 +157,19 @@ t.test("a user's own files", async (t) => {
       export const target = { ...targets[1], name: 'rk3399', aliases: [], description: 'mine' };`;
     t.same(await findTarget(await file('rk.target.js', text)), expected);
     t.same(await findTarget(await file('rk.target.mjs', text)), expected);
+  });
+  t.test('lines that end in CR LF, a path with spaces and letters beyond ASCII', async (t) => {
+    const place = join(folder, 'mein Gerät, 板');
+    await mkdir(place);
+    const text = rk3399("description: 'mine'").replaceAll('\n', '\r\n');
+    const path = join(place, 'rk.target.ts');
+    await writeFile(path, text);
+    t.same(await findTarget(path), expected);
+    await writeFile(path, 'export default {\r\n  name: ,\r\n};\r\n');
+    t.match((await refusal(path)).where, /板.*rk\.target\.ts:2$/);
+    const json = join(place, 'rk.json');
+    await writeFile(json, `\u{feff}${JSON.stringify(expected, null, 2)}`.replaceAll('\n', '\r\n'));
+    t.same(await findTarget(json), expected, 'with the mark that some editors put first');
   });
   t.test('JSON', async (t) => {
     t.same(await findTarget(await file('rk.json', JSON.stringify(expected))), expected);
@@ -217,8 +229,14 @@ t.test("a user's own files", async (t) => {
     [
       'a tool missing',
       'r.json',
-      json({ toolchains: [{ ...gcc, binutils: { ar: ['ar'], size: ['size'] } }] }),
+      json({ toolchains: [{ ...gcc, binutils: { ar: ['ar'] } }] }),
       /toolchains\[0\]\.binutils\.objdump is missing/,
+    ],
+    [
+      'a gcc without tools',
+      'w.json',
+      json({ toolchains: [{ ...gcc, binutils: null }] }),
+      /toolchains\[0\]\.binutils must be null for zig and for nothing else/,
     ],
     [
       'a cache of text',

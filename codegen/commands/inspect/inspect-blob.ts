@@ -7,7 +7,10 @@ import { formatBytes, formatCount } from '../quantities.js';
 import { fieldList, textTable } from '../text-table.js';
 import type { Inspection } from './inspection.js';
 
-/** Describes a blob section by section, and checks it. Throws EM1402 to EM1406 where header or table cannot be believed. */
+/**
+ * Describes a blob section by section, and checks it. Throws EM1402 to EM1406 where header or table cannot be
+ * believed.
+ */
 export function inspectBlob(path: string): Inspection {
   const blob = readBlob(path);
   const fault = payloadFault(path);

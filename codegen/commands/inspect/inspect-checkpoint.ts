@@ -22,7 +22,9 @@ import { type PlannedBlob, plannedBlob } from './planned-blob.js';
 /** Bytes of a stored element. */
 const elementBytes = { F32: 4, F16: 2, BF16: 2 } as const;
 
-/** Describes a checkpoint without reading its weights but for their hash. Throws what openCheckpoint throws. */
+/**
+ * Describes a checkpoint without reading its weights but for their hash. Throws what openCheckpoint throws.
+ */
 export function inspectCheckpoint(path: string): Inspection {
   const checkpoint = openCheckpoint(path);
   try {
@@ -119,7 +121,8 @@ function storedTensors(checkpoint: Checkpoint): StoredTensors[] {
 function shapeText(config: DecoderConfig): string {
   const { layers, hiddenSize, intermediateSize, vocabSize, tiedEmbedding } = config;
   const head = tiedEmbedding ? 'head shares the embedding' : 'head of its own';
-  return `${formatAmount(layers, 'layer')}, hidden ${hiddenSize}, MLP ${intermediateSize}, vocabulary ${vocabSize}, ${head}`;
+  const widths = `hidden ${hiddenSize}, MLP ${intermediateSize}, vocabulary ${vocabSize}`;
+  return `${formatAmount(layers, 'layer')}, ${widths}, ${head}`;
 }
 
 function attentionText(config: DecoderConfig, checkpoint: Checkpoint): string {
@@ -138,7 +141,8 @@ function ropeText({ ropeTheta, ropeScaling }: DecoderConfig): string {
   if (ropeScaling.kind === 'default') return theta;
   if (ropeScaling.kind === 'linear') return `${theta}, linear scaling by ${ropeScaling.factor}`;
   const { factor, lowFrequencyFactor, highFrequencyFactor, originalContext } = ropeScaling;
-  return `${theta}, llama3 scaling by ${factor} (low ${lowFrequencyFactor}, high ${highFrequencyFactor}, from ${originalContext} positions)`;
+  const band = `low ${lowFrequencyFactor}, high ${highFrequencyFactor}, from ${originalContext} positions`;
+  return `${theta}, llama3 scaling by ${factor} (${band})`;
 }
 
 interface TokenizerFacts {

@@ -18,8 +18,8 @@ import type { Inspection } from './inspection.js';
 const largestJsonBytes = 32 << 20;
 
 /**
- * Describes a checkpoint, bundle, blob, plan, result or validation report. Throws EM1209 for anything else, and the errors of its
- * reader for what is damaged.
+ * Describes a checkpoint, bundle, blob, plan, result or validation report. Throws EM1209 for anything else,
+ * and the errors of its reader for what is damaged.
  */
 export function inspectPath(path: string): Inspection {
   return isFolder(path) ? inspectFolder(path) : inspectFile(path);

@@ -14,6 +14,11 @@ export function inspectPlan(record: JsonObject, path: string): Inspection {
     formats[format].description,
   ]);
   const table = textTable([{ title: '  tensors' }, { title: 'format' }, { title: '' }], rules);
-  const title = `quantization plan ${printable(plan.name)}: groups of ${plan.groupSize} columns; the first rule that matches decides`;
-  return { kind: 'plan', document: { plan }, text: `${title}\n\n${table}`, faults: [] };
+  const title = `quantization plan ${printable(plan.name)}: groups of ${plan.groupSize} columns`;
+  return {
+    kind: 'plan',
+    document: { plan },
+    text: `${title}\n\n${table}\n\nthe first rule that matches a tensor decides`,
+    faults: [],
+  };
 }

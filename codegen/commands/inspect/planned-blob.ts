@@ -20,7 +20,10 @@ const vectorElementBytes = 4;
 /** Bytes of a cosine or sine of the rope table: int16. */
 const ropeElementBytes = 2;
 
-/** `tokenizerBytes` is the size of the compiled tokenizer, 0 for none. Agrees with blobSections of codegen/layout/sections.ts. */
+/**
+ * `tokenizerBytes` is the size of the compiled tokenizer, 0 for none. Agrees with blobSections of
+ * codegen/layout/sections.ts.
+ */
 export function plannedBlob(
   graph: Graph,
   plan: Plan,

@@ -1,6 +1,9 @@
 /** Checks JSON records from files before their fields are used. */
 
-/** `null` after a type's name allows null; `each` stands for every value of a list or of an object with any keys. */
+/**
+ * `null` after a type's name allows null; `each` stands for every value of a list or of an object with any
+ * keys.
+ */
 export type Shape =
   | 'string'
   | 'number'
@@ -11,7 +14,10 @@ export type Shape =
   | { readonly each: Shape }
   | { readonly fields: Readonly<Record<string, Shape>> };
 
-/** What is wrong with the value, such as "memory.blobBytes is not number", or null. Unknown fields are allowed. */
+/**
+ * What is wrong with the value, such as "memory.blobBytes is not number", or null. Unknown fields are
+ * allowed.
+ */
 export function findMisshape(value: unknown, shape: Shape, path = ''): string | null {
   const place = path === '' ? 'the record' : path;
   if (typeof shape === 'string') {

@@ -69,6 +69,7 @@ function moved(to: string, from: string, offset: number): StackEffect | undefine
 
 export const aarch64: InstructionSet = {
   comment: /\s*(?:\/\/|;).*$/,
+  listingComment: /\/\/.*$/,
   prefixes: /^(?!)/,
   returnAddressBytes: 0,
   destination: 'first',

@@ -1,6 +1,6 @@
 /**
  * What the audit has to know about an instruction set. One file an architecture implements it, over the text
- * objdump prints.
+ * that objdump prints and that compilers write for the assembler.
  */
 import type { Architecture } from '../../../targets/target.js';
 import type { Instruction, Relocation } from '../disassembly.js';
@@ -32,6 +32,8 @@ export type StackEffect =
 export interface InstructionSet {
   /** What objdump adds behind the operands. */
   readonly comment: RegExp;
+  /** A comment in what a compiler writes for the assembler. */
+  readonly listingComment: RegExp;
   /** What stands before the mnemonic. */
   readonly prefixes: RegExp;
   /** Bytes a call instruction itself puts on the stack. */

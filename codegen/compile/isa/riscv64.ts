@@ -74,11 +74,12 @@ function moved(to: string, from: string, offset: number): StackEffect | undefine
  * The low half of an address names the instruction with the high half; relaxation and alignment name nothing.
  */
 function addressOf(relocation: Relocation): Relocation | undefined {
-  return /^R_RISCV_(?:PCREL_LO12|RELAX|ALIGN)/.test(relocation.type) ? undefined : relocation;
+  return /^(?:R_RISCV_(?:PCREL_LO12|RELAX|ALIGN)|%pcrel_lo)/.test(relocation.type) ? undefined : relocation;
 }
 
 export const riscv64: InstructionSet = {
   comment: /\s+#.*$/,
+  listingComment: /#.*$/,
   prefixes: /^(?!)/,
   returnAddressBytes: 0,
   destination: 'first',

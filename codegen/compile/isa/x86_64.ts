@@ -113,6 +113,7 @@ function otherEffect(mnemonic: string, operands: string): StackEffect | undefine
 
 export const x86_64: InstructionSet = {
   comment: /\s*#.*$/,
+  listingComment: /#.*$/,
   prefixes: /^(?:(?:rep\w*|lock|notrack|bnd|data16|addr32|[cdefgs]s|xacquire|xrelease|rex\S*)\s+)+(?=\S)/,
   returnAddressBytes: 8,
   destination: 'last',

@@ -3,10 +3,10 @@
  *
  * Layout "rows" (code 1). A matrix is one section of the blob, its parts 64-byte aligned:
  *
- *   weights      row after row. w8: int8[columns]; w16: int16[columns]; w4, w5, w6: EM_GROUPS(columns) groups of 32 columns,
- *                the last one padded with zero weights. A group is 16 bytes of low nibbles (byte i: column i low, column
- *                16 + i high), then for w5 4 bytes of fifth bits (bit i: column i), for w6 two such planes of 4 bytes.
- *                Grouped integers are stored with the offset 2^(bits-1), so they are never negative.
+ *   weights      row after row. w8: int8[columns]; w16: int16[columns]; w4, w5, w6: EM_GROUPS(columns) groups of 32
+ *                columns, the last one padded with zero weights. A group is 16 bytes of low nibbles (byte i: column i
+ *                low, column 16 + i high), then for w5 4 bytes of fifth bits (bit i: column i), for w6 two such
+ *                planes of 4 bytes. Grouped integers are stored with the offset 2^(bits-1), so they are never negative.
  *   sub-scales   int8[rows][EM_GROUPS(columns)], for w4, w5, w6
  *   mantissas    int32[rows]: row scale / 127 = mantissa * 2^-exponent
  *   exponents    uint8[rows]
@@ -202,7 +202,7 @@ EM_INLINE void em_dot_grouped(const struct em_matrix *m, em_u32 format, em_u32 r
     }
 }
 
-/* Accumulators of one row for up to EM_TOKEN_TILE tokens, before accumulator_shift. `format` is a constant where inlined. */
+/* Accumulators of one row for up to EM_TOKEN_TILE tokens, before accumulator_shift. `format` is a constant. */
 EM_INLINE void em_dot_row(const struct em_matrix *m, em_u32 format, em_u32 row, const em_i8 *a, em_u32 tokens,
                           em_i64 *totals)
 {
@@ -221,8 +221,9 @@ EM_INLINE void em_dot_row(const struct em_matrix *m, em_u32 format, em_u32 row, 
 }
 
 /* Rows [first, end) of W times the activations of each token: out[token][row], requantized, bias added. */
-EM_INLINE void em_linear_rows_as(em_u32 format, const struct em_linear_op *op, const struct em_matrix *m, const em_i32 *bias,
-                                 const struct em_q8 *x, em_u32 tokens, em_u32 first, em_u32 end, em_i32 *out)
+EM_INLINE void em_linear_rows_as(em_u32 format, const struct em_linear_op *op, const struct em_matrix *m,
+                                 const em_i32 *bias, const struct em_q8 *x, em_u32 tokens, em_u32 first, em_u32 end,
+                                 em_i32 *out)
 {
     for (em_u32 row = first; row < end; row++) {
         for (em_u32 done = 0; done < tokens; done += EM_TOKEN_TILE) {
@@ -245,8 +246,9 @@ EM_INLINE void em_linear_rows_as(em_u32 format, const struct em_linear_op *op, c
 }
 
 /* The same for the matrix's own format; formats that the model does not use are not compiled in. */
-EM_NOINLINE EM_UNUSED static void em_linear_rows(const struct em_linear_op *op, const struct em_matrix *m, const em_i32 *bias,
-                                     const struct em_q8 *x, em_u32 tokens, em_u32 first, em_u32 end, em_i32 *out)
+EM_UNUSED EM_NOINLINE static void em_linear_rows(const struct em_linear_op *op, const struct em_matrix *m,
+                                                 const em_i32 *bias, const struct em_q8 *x, em_u32 tokens,
+                                                 em_u32 first, em_u32 end, em_i32 *out)
 {
     if (EM_USES(EM_W4) && m->format == EM_W4) {
         em_linear_rows_as(EM_W4, op, m, bias, x, tokens, first, end, out);
@@ -264,7 +266,7 @@ EM_NOINLINE EM_UNUSED static void em_linear_rows(const struct em_linear_op *op, 
 /* ---- Row gather ---------------------------------------------------------------------------------------------- */
 
 /* One row as real values in Q(frac): the embedding of a token. 127 undoes the division in the row multiplier. */
-EM_NOINLINE EM_UNUSED static void em_gather_row(const struct em_matrix *m, em_u32 row, em_i32 frac, em_i32 *out)
+EM_UNUSED EM_NOINLINE static void em_gather_row(const struct em_matrix *m, em_u32 row, em_i32 frac, em_i32 *out)
 {
     const em_u8 *weights = m->weights + row * m->row_bytes;
     em_i32 mantissa = m->mantissas[row];

@@ -2,7 +2,7 @@
  * The float evaluator against logits that other implementations computed, and the integer evaluator against the float one
  * over the same quantized weights: what the integers alone cost.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { calibrate } from '../../../codegen/calibrate/calibrate.js';

@@ -308,7 +308,7 @@ t.test('GNU and LLVM disassemblers lead to the same figures', async (t) => {
         hooks: {},
       };
       const gnu = await auditSources(installed, files, { declared });
-      const other: Toolchain = { ...toolchain!, objdump: llvm!, objdumpFlags: [] };
+      const other: Toolchain = { ...toolchain!, objdump: llvm! };
       t.same(await auditSources({ ...installed, toolchain: other }, files, { declared }), gnu);
     });
   }

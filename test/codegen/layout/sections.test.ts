@@ -2,36 +2,19 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { rangeNames } from '../../../codegen/calibrate/float-evaluator.js';
-import { checkpointWeights } from '../../../codegen/calibrate/float-weights.js';
-import { openCheckpoint } from '../../../codegen/checkpoint/open.js';
-import { buildGraph } from '../../../codegen/graph/build.js';
 import { layOutBlob, readBlob, writeBlob } from '../../../codegen/layout/blob.js';
 import { kernelSetOf } from '../../../codegen/layout/kernel-set.js';
 import { rowsLayout } from '../../../codegen/layout/rows-layout.js';
 import { blobSections } from '../../../codegen/layout/sections.js';
-import { lower } from '../../../codegen/lower/lower.js';
 import { formats } from '../../../codegen/quantize/format.js';
-import { roundToNearest } from '../../../codegen/quantize/round-to-nearest.js';
-import { type TinyChanges, tinyTensor, writeTinyModel } from '../checkpoint/tiny-model.js';
+import type { TinyChanges } from '../checkpoint/tiny-model.js';
+import { tinyBias, tinyIntegerModel, tinyQwen3 } from '../lower/tiny-integer-model.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'embed-model-sections-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 
-function lowerTiny(name: string, changes: TinyChanges = {}) {
-  const checkpoint = openCheckpoint(writeTinyModel(join(folder, name), changes));
-  t.teardown(() => checkpoint.close());
-  const graph = buildGraph(checkpoint, 6);
-  const weights = checkpointWeights(checkpoint, graph);
-  const matrices = new Map(
-    graph.matrices.map(({ name, tensor, rows, columns }) => {
-      const read = (first: number, count: number) => checkpoint.readRows(tensor, first, count);
-      return [name, roundToNearest({ name, rows, columns, read }, name === 'embed' ? 'w8' : 'w5')];
-    }),
-  );
-  const ranges = new Map(rangeNames(graph).map((range) => [range, 3]));
-  return lower({ graph, matrices, vector: (vector) => weights.vector(vector), ranges });
-}
+const lowerTiny = (name: string, changes: TinyChanges = {}) =>
+  tinyIntegerModel(join(folder, name), 6, (matrix) => (matrix === 'embed' ? 'w8' : 'w5'), changes);
 
 const kernels = kernelSetOf('portable');
 const layerNames = (layer: number) => [
@@ -86,23 +69,11 @@ t.test('content is as long as the table says, and holds the multipliers with the
 });
 
 t.test('biases and q/k norms have sections of their own', async (t) => {
-  const bias = 'model.layers.0.self_attn.k_proj.bias';
-  const model = lowerTiny('bias', { tensors: { [bias]: tinyTensor(bias, [8]) } });
+  const model = lowerTiny('bias', tinyBias());
   const section = blobSections(model, kernels, null).find(({ name }) => name === 'layers.0.attn.k.bias');
   t.match(section, { format: 0, layout: 0, rows: 1, cols: 8, bytes: 32 });
 
-  const norms = Object.fromEntries(
-    [0, 1].flatMap((layer) =>
-      ['q', 'k'].map((which) => {
-        const name = `model.layers.${layer}.self_attn.${which}_norm.weight`;
-        return [name, tinyTensor(name, [4])];
-      }),
-    ),
-  );
-  const config = { architectures: ['Qwen3ForCausalLM'], model_type: 'qwen3', head_dim: 4 };
-  const names = blobSections(lowerTiny('norms', { config, tensors: norms }), kernels, null).map(
-    ({ name }) => name,
-  );
+  const names = blobSections(lowerTiny('norms', tinyQwen3()), kernels, null).map(({ name }) => name);
   t.strictSame(
     names.filter((name) => /[qk]_norm/.test(name)),
     ['layers.0.attn.q_norm', 'layers.0.attn.k_norm', 'layers.1.attn.q_norm', 'layers.1.attn.k_norm'],

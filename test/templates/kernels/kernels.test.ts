@@ -1,5 +1,5 @@
 /** Conformance: the C kernels give the results of the TypeScript reference bit for bit, wherever they run. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,7 @@ const here = join(root, 'test', 'templates', 'kernels');
 const kernels = join(root, 'templates', 'kernels');
 const folder = mkdtempSync(join(tmpdir(), 'embed-model-kernels-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+t.setTimeout(300_000);
 
 interface Platform {
   readonly name: string;
@@ -45,10 +46,14 @@ const platforms: readonly Platform[] = [
   },
 ];
 
-/** What a platform lacks here, as tap's skip takes it. */
-function missing({ compiler, emulator }: Platform): string | false {
+/** What a platform lacks here, as tap's skip takes it: a command, or the libraries to link with. */
+function missing({ compiler, flags, emulator }: Platform): string | false {
   const lacking = [compiler, ...emulator.slice(0, 1)].filter((command) => !onPath(command));
-  return lacking.length > 0 && `no ${lacking.join(', ')}`;
+  if (lacking.length > 0) return `no ${lacking.join(', ')}`;
+  const probe = join(folder, 'probe.c');
+  writeFileSync(probe, 'int main(void) { return 0; }\n');
+  const { status } = spawnSync(compiler, [...flags, probe, '-o', join(folder, 'probe')], { stdio: 'ignore' });
+  return status !== 0 && `${compiler} cannot link with ${flags.join(' ')}`;
 }
 
 function build(
@@ -125,12 +130,14 @@ const samplers = [
 ].map((shape) => ({ ...shape, cases: sampleCases(shape.vocabulary, shape.logitsFrac) }));
 
 for (const platform of platforms) {
-  t.test(`kernels: ${platform.name}`, { skip: missing(platform) }, async (t) => {
+  const skip = missing(platform);
+
+  t.test(`kernels: ${platform.name}`, { skip }, async (t) => {
     const program = build(platform, 'kernel_driver', [], []);
     t.strictSame(differences(platform, program, kernelCases), [], `${kernelCases.length} cases`);
   });
 
-  t.test(`sampling and digest: ${platform.name}`, { skip: missing(platform) }, async (t) => {
+  t.test(`sampling and digest: ${platform.name}`, { skip }, async (t) => {
     for (const { vocabulary, logitsFrac, cases } of samplers) {
       const defines = [`-DEM_VOCAB=${vocabulary}`, `-DEM_LOGITS_FRAC=${logitsFrac}`];
       const program = build(platform, 'sample_driver', [join(runtimeFolder, 'em_sample.c')], defines);

@@ -94,7 +94,7 @@ export function linearCases(): KernelCase[] {
     for (const [i, [rows, columns]] of shapes.entries()) {
       for (const extreme of [false, true]) {
         const matrix = randomMatrix(vectors, { format, rows, columns, extreme, exponents: [38, 42] });
-        const tokens = 1 + (i % 3);
+        const tokens = [1, 2, 3, 9, 17][i % 5]!; // tiles of tokens, full and ragged
         const values = vectors.activations(tokens * columns, extreme ? 2 + (i % 2) : 0);
         const bias = i % 2 === 0 ? vectors.activations(rows, i) : null;
         const first = rows > 8 && extreme ? 8 : 0;
