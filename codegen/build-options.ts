@@ -20,6 +20,8 @@ export interface BuildOptions {
   readonly fetch: boolean;
   /** Whether bin/em-run holds the weights; there is no model.blob then. */
   readonly singleFile: boolean;
+  /** Whether text goes in and out; without, the bundle takes token ids only. */
+  readonly tokenizer: boolean;
   /** Prompt of the golden runs and of the run after the build; null: a default. */
   readonly prompt: string | null;
   /** Tokens that the run after the build generates. */

@@ -38,7 +38,7 @@ export interface BuildResult {
  * stays, and its result says so.
  */
 export async function build(options: BuildOptions, context: StageContext): Promise<BuildResult> {
-  const source = openModelSource(options.model);
+  const source = openModelSource(options.model, options.tokenizer);
   try {
     const output = await OutputFolder.open(options.out ?? `${source.name}-${options.target.name}`);
     try {
@@ -81,12 +81,22 @@ async function buildInto(
   );
   const compiled = await compileModel(output.staging, target, toolchain, context);
   const manifest = composeManifest({
-    ...{ source, target, plan, calibration, model, golden, emitted, compiled, toolchain, quantizedSha256, singleFile },
+    ...{
+      source,
+      target,
+      plan,
+      calibration,
+      model,
+      golden,
+      emitted,
+      compiled,
+      toolchain,
+      quantizedSha256,
+      singleFile,
+    },
     files: treeHashes(output.staging),
   });
-  const warnings =
-    tokenizer === null ? [`text cannot be used with this bundle: ${source.tokenizerMissing}`] : [];
-  const result = await proveBundle(output.staging, manifest, options, warnings, context);
+  const result = await proveBundle(output.staging, manifest, options, context);
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
   const records = { 'manifest.json': json(manifest), 'report/result.json': json(result) };
   writeTexts(host, output.staging, new Map(Object.entries(records)));

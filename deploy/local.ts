@@ -4,9 +4,9 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { findProgram } from '../codegen/compile/find-program.js';
+import { installCommand } from '../codegen/compile/install-command.js';
 import { quoteForReading } from '../codegen/compile/run-tool.js';
 import { toolCommands } from '../codegen/compile/tool-commands.js';
-import { installCommand } from '../codegen/compile/install-command.js';
 import { EmbedError } from '../codegen/diagnostics/error.js';
 import type { Target } from '../targets/target.js';
 import { readHostCpu, whyNotNative } from './host-cpu.js';

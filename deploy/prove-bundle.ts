@@ -12,14 +12,13 @@ export async function proveBundle(
   bundle: string,
   manifest: Manifest,
   options: BuildOptions,
-  warnings: readonly string[],
   { progress, signal }: StageContext,
 ): Promise<Result> {
-  if (!options.run) return composeResult(manifest, null, warnings);
+  if (!options.run) return composeResult(manifest, null, []);
   const obstacle = await whyNotRunnable(manifest);
   if (obstacle !== null) {
     progress.warn(`built, not run: ${obstacle}`);
-    return composeResult(manifest, null, [...warnings, `not run: ${obstacle}`]);
+    return composeResult(manifest, null, [`not run: ${obstacle}`]);
   }
   progress.begin('run', manifest.golden.length + 1, 'run');
   let matches = true;
@@ -48,5 +47,5 @@ export async function proveBundle(
   };
   const run = await runRunner(bundle, manifest, request, 'auto', signal);
   progress.end(matches ? 'logits equal the reference' : 'LOGITS DIFFER from the reference');
-  return resultOf(bundle, manifest, run, first?.prompt ?? null, matches, warnings);
+  return resultOf(bundle, manifest, run, first?.prompt ?? null, matches, []);
 }

@@ -80,9 +80,7 @@ function weigh(
   });
 }
 
-/** value * fraction / 2^32, each of the two 16-bit halves of value rounded down, in 64 unsigned bits. */
+/** floor(value * fraction / 2^32). */
 function share(value: number, fraction: number): number {
-  const high = BigInt(Math.floor(value / 65536)) * BigInt(fraction);
-  const low = BigInt(value % 65536) * BigInt(fraction);
-  return Number((BigInt.asUintN(64, high) >> 16n) + (low >> 32n));
+  return Number((BigInt(value) * BigInt(fraction)) >> 32n);
 }

@@ -1,5 +1,5 @@
 /** Where calibration text comes from: a file the user names, or what comes with the bundled model. */
-import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { EmbedError } from '../diagnostics/error.js';
 import { encodeText } from '../tokenizer/encode-text.js';
@@ -12,6 +12,8 @@ const MAX_BYTES = 4 << 20;
 function readHead(path: string): Buffer {
   const bytes = Buffer.alloc(MAX_BYTES);
   try {
+    // Looked at before it is opened, because opening a named pipe waits for a writer.
+    if (!statSync(path).isFile()) throw new Error('it is not a regular file');
     const handle = openSync(path, 'r');
     try {
       return bytes.subarray(0, readSync(handle, bytes, 0, MAX_BYTES, 0));

@@ -15,9 +15,8 @@ export interface ModelSource {
   readonly source: string;
   readonly path: string;
   readonly checkpoint: Checkpoint;
+  /** null where none was asked for. */
   readonly tokenizer: TokenizerModel | null;
-  /** Why there is no tokenizer, or null. */
-  readonly tokenizerMissing: string | null;
   /** Token that begins a text, where the tokenizer's configuration says so. */
   readonly bosId: number | null;
 }
@@ -25,28 +24,35 @@ export interface ModelSource {
 /** Folder of the bundled model. */
 export const bundledModelPath = fileURLToPath(new URL('../../../models/os-nano/', import.meta.url));
 
-/** Opens the checkpoint at `path`, or the bundled model for null or "bundled". The caller closes the checkpoint. */
-export function openModelSource(path: string | null): ModelSource {
+/**
+ * Opens the checkpoint at `path`, or the bundled model for null or "bundled", and its tokenizer unless `withTokenizer` is false.
+ * The caller closes the checkpoint. Throws EM1101 where there is no tokenizer, and the errors of the readers.
+ */
+export function openModelSource(path: string | null, withTokenizer = true): ModelSource {
   const source = path ?? BUNDLED;
   const place = source === BUNDLED ? bundledModelPath : resolve(source);
   const checkpoint = openCheckpoint(place);
   try {
-    const lookup = openTokenizer(place, checkpoint.config.vocabSize);
-    const { tokenizer } = lookup;
-    if (tokenizer !== null) refuseLongTokens(tokenizer);
+    const tokenizer = withTokenizer ? tokenizerOf(place, checkpoint.config.vocabSize) : null;
     return {
       name: checkpoint.name,
       source,
       path: place,
       checkpoint,
       tokenizer,
-      tokenizerMissing: lookup.tokenizer === null ? lookup.reason : null,
       bosId: tokenizer?.bosId ?? null,
     };
   } catch (error) {
     checkpoint.close();
     throw error;
   }
+}
+
+function tokenizerOf(place: string, vocabSize: number): TokenizerModel {
+  const lookup = openTokenizer(place, vocabSize);
+  if (lookup.tokenizer === null) throw new EmbedError('EM1101', { where: place, why: lookup.reason });
+  refuseLongTokens(lookup.tokenizer);
+  return lookup.tokenizer;
 }
 
 /** Bytes of text a record of the runner holds: RECORD_TEXT_BYTES of templates/runner/records.h. */

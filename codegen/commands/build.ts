@@ -46,6 +46,7 @@ const options = {
   ),
   tokens: tokensOption,
   threads: threadsOption,
+  'no-tokenizer': flag('leave the tokenizer out: the bundle takes token ids only'),
   'no-run': flag('do not run what was built'),
 } as const;
 
@@ -102,6 +103,7 @@ export const build = defineCommand({
       toolchain: values.toolchain,
       fetch: !values['no-fetch'],
       singleFile: values['single-file'],
+      tokenizer: !values['no-tokenizer'],
       prompt: values.prompt,
       tokens: values.tokens,
       threads: values.threads,

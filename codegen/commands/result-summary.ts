@@ -21,7 +21,7 @@ export function buildSummary({ bundle, manifest, result }: BuildResult): string 
     ...sizeRows(result),
     ...runRows(result),
     ['bundle', printable(path)],
-    ['next', printable(`embed-model run ${path} --prompt TEXT`)],
+    ['next', printable(`embed-model run ${path} ${manifest.tokenizer ? '--prompt TEXT' : '--ids 1,2,3'}`)],
   ]);
 }
 

@@ -165,7 +165,14 @@ async function compileOne(
   if (listing === null) {
     return stderr;
   }
-  const assemble = [...toolchain.command, ...assemblerFlags(toolchain.candidate), '-c', listing, '-o', object];
+  const assemble = [
+    ...toolchain.command,
+    ...assemblerFlags(toolchain.candidate),
+    '-c',
+    listing,
+    '-o',
+    object,
+  ];
   return stderr + (await runTool(assemble, settings)).stderr;
 }
 

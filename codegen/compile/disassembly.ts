@@ -125,7 +125,8 @@ function parseRelocation(type: string, value: string): Relocation {
 
 /** Unwind tables hold addresses of functions, too, but nobody calls through them. */
 function dataRelocations({ sections, relocations }: ElfObject): Relocation[] {
-  const isData = ({ name, isLoaded, isCode }: ElfSection) => isLoaded && !isCode && !name.startsWith('.eh_frame');
+  const isData = ({ name, isLoaded, isCode }: ElfSection) =>
+    isLoaded && !isCode && !name.startsWith('.eh_frame');
   const data = new Set(sections.filter(isData).map(({ name }) => name));
   return relocations
     .filter(({ section }) => data.has(section))

@@ -95,7 +95,11 @@ class ElfReader {
 
   read(): ElfObject {
     const { file } = this;
-    if (file.toString('latin1', 0, 4) !== magic || file.readUInt8(4) !== ELFCLASS64 || file.readUInt8(5) !== ELFDATA2LSB) {
+    if (
+      file.toString('latin1', 0, 4) !== magic ||
+      file.readUInt8(4) !== ELFCLASS64 ||
+      file.readUInt8(5) !== ELFDATA2LSB
+    ) {
       throw new Error('it is no 64-bit little-endian ELF file');
     }
     const sections = this.sections();
@@ -111,7 +115,9 @@ class ElfReader {
     const { file } = this;
     const table = this.number(0x28);
     const count = file.readUInt16LE(0x3c);
-    const headers = Array.from({ length: count }, (_, index) => this.section(table + index * sectionHeaderBytes));
+    const headers = Array.from({ length: count }, (_, index) =>
+      this.section(table + index * sectionHeaderBytes),
+    );
     const names = headers[file.readUInt16LE(0x3e)];
     return headers.map((header) => ({ ...header, name: this.text(names, header.nameOffset) }));
   }

@@ -17,7 +17,8 @@ export async function findProgram(name: string): Promise<string | undefined> {
   }
   for (const directory of (process.env.PATH ?? '').split(delimiter)) {
     // An empty entry means the current directory to a shell; a build must not depend on where it is started.
-    const found = directory === '' ? undefined : await firstExecutable(names.map((one) => join(directory, one)));
+    const found =
+      directory === '' ? undefined : await firstExecutable(names.map((one) => join(directory, one)));
     if (found !== undefined) {
       return found;
     }

@@ -19,11 +19,7 @@ import { type ElfObject, type ElfSymbol, readElfObject } from './elf-object.js';
 import type { InstructionSet } from './isa/instruction-set.js';
 
 /** Reads the listing of the object at path `object`. Throws EM3006. */
-export async function readListing(
-  listing: string,
-  object: string,
-  isa: InstructionSet,
-): Promise<ObjectCode> {
+export async function readListing(listing: string, object: string, isa: InstructionSet): Promise<ObjectCode> {
   const elf = await readElfObject(object);
   return parseListing(await readFile(listing, 'utf8'), elf, isa, basename(object));
 }
@@ -37,7 +33,8 @@ export function parseListing(text: string, elf: ElfObject, isa: InstructionSet, 
 const harmless =
   /^\.(?:globl|global|weak|hidden|local|type|size|p2align|balign|align|file|ident|loc|cfi_\w+|addrsig|addrsig_sym|attribute|option)$/;
 /** Directives whose operands are stored. */
-const stored = /^\.(?:byte|[248]byte|h?word|short|half|long|int|xword|dword|quad|zero|fill|space|asci[iz]|string)$/;
+const stored =
+  /^\.(?:byte|[248]byte|h?word|short|half|long|int|xword|dword|quad|zero|fill|space|asci[iz]|string)$/;
 
 const labelAtStart = /^([A-Za-z_.$][\w.$]*):\s*/;
 /** A name with what says how it is used: `%pcrel_lo(` or `:lo12:` before it, `@GOTPCREL` behind it. */
@@ -113,7 +110,8 @@ class ListingReader {
 
   private obey(directive: string, operands: string): void {
     if (directive === '.section') {
-      const [, name, flags = ''] = /^([^,\s]+)(?:,\s*"(\w*)")?/.exec(operands) ?? this.refuse(`.section ${operands}`);
+      const [, name, flags = ''] =
+        /^([^,\s]+)(?:,\s*"(\w*)")?/.exec(operands) ?? this.refuse(`.section ${operands}`);
       this.section = { name, isCode: flags.includes('x') || /^\.text(?:\.|$)/.test(name) };
     } else if (directive === '.text' || directive === '.data' || directive === '.bss') {
       this.section = { name: directive, isCode: directive === '.text' };

@@ -92,7 +92,15 @@ function starting([program, ...args]: readonly string[]): typeof spawn {
 }
 
 /** What Windows programs need to start, and to find their temporary folder. */
-const windowsVariables = ['SystemRoot', 'SystemDrive', 'TEMP', 'TMP', 'USERPROFILE', 'LOCALAPPDATA', 'APPDATA'];
+const windowsVariables = [
+  'SystemRoot',
+  'SystemDrive',
+  'TEMP',
+  'TMP',
+  'USERPROFILE',
+  'LOCALAPPDATA',
+  'APPDATA',
+];
 
 /**
  * What compilers may see: variables such as CPATH, GCC_EXEC_PREFIX or a locale would change what they make or

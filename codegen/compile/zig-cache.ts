@@ -19,7 +19,9 @@ const hostPlatform = `${process.platform}-${process.arch}`;
 
 /** The packages of a release for this machine; undefined where none is pinned. */
 export function zigPackages(release: ZigRelease = zigRelease): readonly PinnedPackage[] | undefined {
-  const compiler = Object.hasOwn(release.compilers, hostPlatform) ? release.compilers[hostPlatform] : undefined;
+  const compiler = Object.hasOwn(release.compilers, hostPlatform)
+    ? release.compilers[hostPlatform]
+    : undefined;
   return compiler === undefined ? undefined : [release.library, compiler];
 }
 
@@ -89,7 +91,11 @@ async function install(
 ): Promise<void> {
   const dependencies = Object.fromEntries(packages.map(({ name }) => [name, version]));
   const locked = packages.map(({ name, integrity }) => [`node_modules/${name}`, { version, integrity }]);
-  const lock = { lockfileVersion: 3, requires: true, packages: { '': { dependencies }, ...Object.fromEntries(locked) } };
+  const lock = {
+    lockfileVersion: 3,
+    requires: true,
+    packages: { '': { dependencies }, ...Object.fromEntries(locked) },
+  };
   await mkdir(staging, { recursive: true });
   await writeFile(join(staging, 'package.json'), JSON.stringify({ private: true, dependencies }));
   await writeFile(join(staging, 'package-lock.json'), JSON.stringify(lock));
@@ -98,7 +104,12 @@ async function install(
   const rest = ['--no-update-notifier', '--no-progress', '--loglevel=error'];
   const command = [process.execPath, npm, 'ci', ...options, ...rest];
   try {
-    await runTool(command, { cwd: staging, timeoutMs: fetchTimeoutMs, signal, environment: npmEnvironment() });
+    await runTool(command, {
+      cwd: staging,
+      timeoutMs: fetchTimeoutMs,
+      signal,
+      environment: npmEnvironment(),
+    });
   } catch (cause) {
     if (cause instanceof EmbedError && cause.code === 'EM3002') {
       throw failure({ version }, cause.why, cause);

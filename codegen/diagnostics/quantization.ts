@@ -22,6 +22,11 @@ export const quantizationDiagnostics = {
     fix: 'give --calibration a text file, or a .u16 file of little-endian token ids',
     exit: 2,
   },
+  EM2006: {
+    what: 'Q formats before and after a matrix are too far apart for its weights',
+    fix: 'calibrate with text like that which the model was trained on; if that does not help, check the checkpoint',
+    exit: 2,
+  },
   EM2010: {
     what: 'logits cannot be evaluated',
     fix: 'check that the text was encoded with the tokenizer of both models; verify --layers finds an overflow',

@@ -4,7 +4,7 @@ import type { Diagnostic } from './catalog.js';
 export const tokenizerDiagnostics = {
   EM1101: {
     what: 'tokenizer not found',
-    fix: 'put tokenizer.json (or tokenizer.bin for a llama2.c model) beside the weights',
+    fix: 'put tokenizer.json (tokenizer.bin for a llama2.c model) beside the weights, or build with --no-tokenizer for token ids only',
     exit: 2,
   },
   EM1102: {

@@ -89,7 +89,7 @@ export const toolchainDiagnostics = {
   },
   EM3201: {
     what: 'this machine cannot run programs of the target',
-    fix: 'run on a board with --board or --ssh, or build with --no-run',
+    fix: 'build with --no-run, and run bin/em-run of the bundle on a board',
     exit: 3,
   },
   EM3202: {

@@ -79,7 +79,7 @@ function readEvaluationText(
     throw new EmbedError('EM2012', { where: 'eval', why: 'neither a text nor ids were given' });
   }
   if (source.tokenizer === null) {
-    const why = `the model has no tokenizer (${source.tokenizerMissing}), so only --ids can be used`;
+    const why = 'the bundle was built without a tokenizer, so only --ids can be used';
     throw new EmbedError('EM2012', { where: text, why });
   }
   return readText(text, source.tokenizer, eosIds);

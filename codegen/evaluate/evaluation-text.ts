@@ -27,7 +27,9 @@ const LARGEST_FILE = 64e6;
 
 function readBounded(path: string): Buffer {
   try {
-    const { size } = statSync(path);
+    const found = statSync(path);
+    if (!found.isFile()) throw new EmbedError('EM2012', { where: path, why: 'it is not a regular file' });
+    const { size } = found;
     if (size > LARGEST_FILE) {
       const why = `it has ${size} bytes; an evaluation text has at most ${LARGEST_FILE}`;
       throw new EmbedError('EM2012', { where: path, why });

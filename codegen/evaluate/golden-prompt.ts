@@ -19,10 +19,7 @@ export function goldenPrompt(asked: string | null, source: ModelSource, graph: G
   const { tokenizer } = source;
   if (tokenizer === null) {
     if (asked !== null) {
-      throw new EmbedError('EM1202', {
-        where: '--prompt',
-        why: `the model has no tokenizer: ${source.tokenizerMissing}`,
-      });
+      throw new EmbedError('EM1202', { where: '--prompt', why: 'the model is built without its tokenizer' });
     }
     const ids = Array.from({ length: 8 }, (_, i) => Math.floor((i * graph.vocabSize) / 8));
     return { text: null, ids: ids.slice(0, Math.max(1, graph.context - 1)) };

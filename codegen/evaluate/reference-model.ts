@@ -34,7 +34,7 @@ export function openReferenceSource(manifest: Manifest, modelPath: string | null
     const why = `the bundle was built from it, and it is not there (${resolve(path)})`;
     throw new EmbedError('EM2013', { where: path, why });
   }
-  const source = openModelSource(path);
+  const source = openModelSource(path, manifest.tokenizer);
   try {
     const found = source.checkpoint.sha256();
     if (found !== manifest.model.sha256) {

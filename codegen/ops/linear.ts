@@ -1,5 +1,6 @@
 /** Matrix times quantized vector, with an optional bias: out = gain * (W x + b). */
 import { multiplierOf, roundShift, saturate, scale } from '../arithmetic/fixed.js';
+import { EmbedError } from '../diagnostics/error.js';
 import { bufferOf } from '../graph/graph.js';
 import { GROUP, groupsPerRow } from '../quantize/format.js';
 import { accumulatorShift, type QuantizedMatrix } from '../quantize/matrix.js';
@@ -92,6 +93,22 @@ export function multiplyQuantized(step: LinearStep, token: QuantizedToken, out: 
   }
 }
 
+/** Shift of a token at the upper end of its calibrated range (docs/arithmetic.md, section 9). */
+const CALIBRATED_TOKEN_SHIFT = 11;
+
+/** Requantization shifts to the right only: a row scale too large for the Q formats around it would be clamped silently. */
+function refuseNegativeShift(matrix: QuantizedMatrix, shiftBase: number): void {
+  const least = matrix.exponents.reduce(
+    (min, e, row) => (matrix.mantissas[row] === 0 ? min : Math.min(min, e)),
+    255,
+  );
+  if (least + shiftBase - CALIBRATED_TOKEN_SHIFT >= 0) return;
+  throw new EmbedError('EM2006', {
+    where: matrix.name,
+    why: `its largest row scale asks for a shift of ${least + shiftBase - CALIBRATED_TOKEN_SHIFT} bits between input and output`,
+  });
+}
+
 export const linear: OpDefinition<LinearOp, LinearStep> = {
   kind: 'linear',
   reads: (op) => [op.input],
@@ -131,6 +148,7 @@ export const linear: OpDefinition<LinearOp, LinearStep> = {
         ? null
         : Int32Array.from(lowering.vector(op.bias), (b) => saturate(Math.round(b * op.gain * 2 ** outFrac)));
     lowering.setFormat(op.output, outFrac);
+    refuseNegativeShift(matrix, inFrac - outFrac - 15 - shift);
     // The token's mantissa carries 15 bits beyond its value, the product of mantissas drops 30.
     return {
       kind: 'linear',

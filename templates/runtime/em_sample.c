@@ -119,10 +119,10 @@ static em_u32 em_weight(em_i32 top, em_i32 logit, struct em_cooling cooling)
     return em_exp2_negative((em_u32)em_scale(distance, cooling.mantissa, cooling.shift));
 }
 
-/* floor of value * fraction / 2^32, rounded down once more in its low part: value below 2^47. */
+/* floor(value * fraction / 2^32) for a value below 2^63. */
 static em_u64 em_share(em_u64 value, em_u32 fraction)
 {
-    return (((value >> 16) * fraction) >> 16) + (((value & 0xffffu) * fraction) >> 32);
+    return (value >> 32) * fraction + (((value & 0xffffffffu) * fraction) >> 32);
 }
 
 em_status em_sample(em_model *model, struct em_sampler *sampler, em_i32 *id)

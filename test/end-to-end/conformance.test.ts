@@ -37,26 +37,30 @@ const allPlans = [...plans, namedPlans.int16!, namedPlans.mixed8!, namedPlans['i
 const skips = new Map<Target, string | false>();
 for (const target of proven) skips.set(target, await cannotRun(target));
 
-interface Case {
-  readonly model: string;
-  readonly out: string;
-  readonly target: Target;
-  readonly plan: Plan;
+/** A checkpoint and what to go on from; null where it has no tokenizer. */
+interface Subject {
+  readonly name: string;
   readonly prompt: string | null;
-  readonly toolchain?: string;
+  /** Path of the checkpoint, written if need be. */
+  readonly place: (t: Test) => string;
 }
 
 /** Builds, runs every combination and compares each with the manifest's golden runs; returns the digests of those. */
 async function proveConforming(
   t: Test,
-  { model, out, target, plan, prompt, ...rest }: Case,
+  model: string,
+  prompt: string | null,
+  choice: { readonly target: Target; readonly plan: Plan; readonly toolchain?: string },
 ): Promise<string[]> {
-  const { manifest, warnings } = await buildBundle({ model, out, target, plan, prompt, ...rest });
-  t.same(
-    warnings.filter((warning) => !warning.startsWith('text cannot be used')),
-    [],
-    'no warning',
-  );
+  const out = join(temporaryFolder(t), 'bundle');
+  const { manifest, warnings } = await buildBundle({
+    ...choice,
+    model,
+    out,
+    prompt,
+    tokenizer: prompt !== null,
+  });
+  t.same(warnings, [], 'no warning');
   const digests = manifest.golden.map(({ logitsDigest }) => logitsDigest);
   t.not(digests[0], digests[1], 'the golden runs differ');
   for (const threads of [1, 2])
@@ -74,35 +78,24 @@ async function runGolden(
   for (const golden of manifest.golden) {
     const { promptIds: ids, tokenIds, sampling } = golden;
     const request = { prompt: null, ids, tokens: tokenIds.length, sampling, threads, chunk };
-    const { signal } = new AbortController();
-    const { outcome } = await runRunner(out, manifest, request, 'auto', signal);
+    const { outcome } = await runRunner(out, manifest, request, 'auto', new AbortController().signal);
     const how = sampling.temperatureQ16 === 0 ? 'greedy' : 'sampled';
-    t.ok(equalsGolden(outcome, golden), `${how}, ${threads} threads, chunks of ${chunk}`, {
-      found: outcome.digest?.value,
-      wanted: golden.logitsDigest,
-    });
+    const found = { found: outcome.digest?.value, wanted: golden.logitsDigest };
+    t.ok(equalsGolden(outcome, golden), `${how}, ${threads} threads, chunks of ${chunk}`, found);
     t.equal(outcome.timing?.threads, threads, 'with as many threads as asked for');
     t.equal(outcome.digest?.positions, ids.length + tokenIds.length - 1, 'of every position');
   }
 }
 
 /** A model with some plans on some targets: one digest a plan, whatever the target. */
-function testModel(
-  name: string,
-  model: (t: Test) => string,
-  text: string | null,
-  some: readonly Plan[],
-  on: readonly Target[],
-) {
+function testModel({ name, prompt, place }: Subject, some: readonly Plan[], on: readonly Target[]): void {
   t.test(name, async (t) => {
-    const path = model(t);
+    const model = place(t);
     for (const plan of some) {
       const found = new Map<string, string[]>();
       for (const target of on) {
-        const skip = skips.get(target)!;
-        await t.test(`${plan.name} on ${target.name}`, { skip }, async (t) => {
-          const out = join(temporaryFolder(t), 'bundle');
-          const digests = await proveConforming(t, { model: path, out, target, plan, prompt: text });
+        await t.test(`${plan.name} on ${target.name}`, { skip: skips.get(target)! }, async (t) => {
+          const digests = await proveConforming(t, model, prompt, { target, plan });
           found.set(target.name, digests);
           t.comment(`| ${name} | ${plan.name} | ${target.name} | ${digests.join(' ')} |`);
         });
@@ -117,19 +110,19 @@ function testModel(
 /** One of a list in turn, so that every model takes part and every choice is taken. */
 const turn = <T>(list: readonly T[], i: number): readonly T[] => [list[i % list.length]!];
 
-for (const [i, tiny] of tinyModels.entries()) {
-  const write = (t: Test) => writeCheckpoint(tiny, join(temporaryFolder(t), 'model'));
-  testModel(tiny.name, write, prompt, full ? allPlans : turn(plans, i), proven);
-}
-const writeBin = (t: Test) => writeLlama2cCheckpoint(temporaryFolder(t));
-testModel('llama2.c, no tokenizer', writeBin, null, full ? allPlans : turn(plans, 1), proven);
-testModel(
-  'bundled model',
-  () => 'bundled',
-  null,
-  full ? plans : turn(plans, 0),
-  full ? proven : turn(proven, 0),
-);
+const tiny: readonly Subject[] = [
+  ...tinyModels.map((model) => ({
+    name: model.name,
+    prompt,
+    place: (t: Test) => writeCheckpoint(model, join(temporaryFolder(t), 'model')),
+  })),
+  { name: 'llama2.c, no tokenizer', prompt: null, place: (t) => writeLlama2cCheckpoint(temporaryFolder(t)) },
+];
+for (const [i, subject] of tiny.entries()) testModel(subject, full ? allPlans : turn(plans, i), proven);
+
+const sentence = 'Once upon a time there was a model that lived on a small board.';
+const bundled = { name: 'bundled model', prompt: sentence, place: () => 'bundled' };
+testModel(bundled, full ? plans : turn(plans, 0), full ? proven : turn(proven, 0));
 
 const shared = join(projectRoot, '..', 'shared', 'models');
 const variants = [
@@ -138,21 +131,19 @@ const variants = [
   'llama3-rope-sharded',
   'mistral-window',
   'qwen2-bias',
-  'qwen3-qknorm',
 ];
-const others = [...variants.map((name) => `variants/${name}`), 'stories260K/stories260K.bin', 'os-tiny'];
-for (const [i, name] of others.entries()) {
+const others = [
+  ...[...variants, 'qwen3-qknorm'].map((name) => ({ name: `variants/${name}`, prompt: prompt.slice(0, 72) })),
+  { name: 'stories260K/stories260K.bin', prompt: sentence },
+  // Four times the bundled model, and nothing in it that the others lack.
+  ...(full ? [{ name: 'os-tiny', prompt: sentence }] : []),
+];
+for (const [i, { name, prompt }] of others.entries()) {
   const path = join(shared, name);
-  if (name === 'os-tiny' && !full) continue; // four times the bundled model, and nothing in it that the others lack
-  const text = name.startsWith('variants')
-    ? prompt.slice(0, 72)
-    : 'Once upon a time there was a model that lived on a small board.';
   if (!existsSync(path)) t.test(name, { skip: `no ../shared/models/${name}` }, async () => {});
   else
     testModel(
-      name,
-      () => path,
-      text,
+      { name, prompt, place: () => path },
       full ? plans.slice(0, 3) : turn(plans, i),
       full ? proven : turn(proven, i),
     );
@@ -165,10 +156,8 @@ for (const target of proven) {
     for (const family of ['gcc', 'clang'] as const) {
       const skip = await cannotRun(target, family);
       await t.test(family, { skip }, async (t) => {
-        const out = join(temporaryFolder(t), 'bundle');
-        found.push(
-          await proveConforming(t, { model, out, target, plan: mixedPlans[1]!, prompt, toolchain: family }),
-        );
+        const choice = { target, plan: mixedPlans[1]!, toolchain: family };
+        found.push(await proveConforming(t, model, prompt, choice));
       });
     }
     for (const other of found.slice(1)) t.same(other, found[0]);

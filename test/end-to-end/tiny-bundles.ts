@@ -288,6 +288,7 @@ export function buildBundle(request: BundleRequest): Promise<BuildResult> {
   const defaults = {
     ...{ plan: namedPlans.int8!, calibration: null, context: null, toolchain: null, prompt: null },
     ...{ fetch: false, singleFile: false, tokens: 8, threads: 1, run: false },
+    tokenizer: true,
   };
   const context = { progress: silentProgress, signal: new AbortController().signal };
   return build({ ...defaults, ...request }, context);

@@ -104,7 +104,9 @@ t.test('the features asked of the host are those the compiler may use', async (t
         const source = join(folder, 'empty.c');
         await writeFile(source, '');
         const ask = [...command, ...candidate.cpuFlags, '-dM', '-E', source];
-        const { stdout } = await runTool(ask, { environment: { ...environment, ZIG_LOCAL_CACHE_DIR: folder } });
+        const { stdout } = await runTool(ask, {
+          environment: { ...environment, ZIG_LOCAL_CACHE_DIR: folder },
+        });
         const used = Object.entries(featureMacros)
           .filter(([macro]) => new RegExp(`^#define ${macro} [^0]`, 'm').test(stdout))
           .map(([, feature]) => feature);

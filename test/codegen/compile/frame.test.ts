@@ -15,7 +15,14 @@ function frameOf(arch: Architecture, lines: string): Frame {
     .map((line, address) => `${address.toString(16)}:\t${line.trim()}`);
   const code = parseInstructions(['Disassembly of section .text:', ...listing].join('\n'), isa, 'a.o');
   const em: MachineFunction = { name: 'em_f', object: 'a.o', isGlobal: true, code };
-  const object = { object: 'a.o', sections: [], symbols: [], functions: [em], instructions: code, dataRelocations: [] };
+  const object = {
+    object: 'a.o',
+    sections: [],
+    symbols: [],
+    functions: [em],
+    instructions: code,
+    dataRelocations: [],
+  };
   return measureFrame(em, new CodeIndex([object]), isa);
 }
 

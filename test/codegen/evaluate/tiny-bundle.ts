@@ -27,7 +27,7 @@ export async function buildTinyBundle(folder: string, target: Target, plan = 'in
   const { bundle, manifest } = await build(
     {
       ...{ target, model, out: join(folder, 'bundle'), plan: namedPlans[plan]!, calibration: null },
-      ...{ context: null, toolchain: null, fetch: false, singleFile: false },
+      ...{ context: null, toolchain: null, fetch: false, singleFile: false, tokenizer: false },
       ...{ prompt: null, tokens: 4, threads: 1, run: false },
     },
     quietContext(),
