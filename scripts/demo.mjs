@@ -18,7 +18,7 @@ const machines = { 'x86_64-avx2': 'x64', 'cortex-a72': 'arm64', 'riscv-u74': 'ri
 const targets = Object.keys(machines).sort(
   (a, b) => Number(machines[b] === process.arch) - Number(machines[a] === process.arch),
 );
-const prompt = 'The Linux kernel';
+const prompt = 'PCI device 8086:10d3 is';
 const options = process.argv.slice(2);
 
 // With a compiler from elsewhere, emulators are welcome but not required: what has none is built and not run.
