@@ -85,10 +85,14 @@ const line = (row) =>
   row.map((cell, i) => (i < 3 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ');
 const [head, ...rows] = table.map(line);
 console.log(`\n${[head, widths.map((width) => '-'.repeat(width)).join('  '), ...rows].join('\n')}\n`);
+const threads = results[0]?.speed.threads ?? 1;
 console.log(
-  'Memory is weights (the blob, in place), arena and stack. Equal: bit for bit the logits of the reference.',
+  'Memory: the blob, in place, the arena and the stack. Equal: the logits of the reference, bit for bit.',
 );
-console.log('Speed under emulation says nothing about a board. Bundles: build/demo/<target>');
+console.log(
+  `Speed: ${threads} thread${threads === 1 ? '' : 's'}; under emulation it says nothing about a board.`,
+);
+console.log('Bundles: build/demo/<target>');
 const isProved =
   results.length === targets.length && results.every(({ output }) => output.matchesGolden !== false);
 process.exitCode = isProved ? 0 : 1;

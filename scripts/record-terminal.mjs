@@ -3,14 +3,14 @@
  *
  *     node scripts/record-terminal.mjs docs/recording.svg 100x40 npm run demo
  *
- * The screen is read every tenth of a second. An SVG element is a row of the screen with one content; it is visible for as long as
+ * The screen is read five times a second. An SVG element is a row of the screen with one content; it is visible for as long as
  * the row had that content. Viewers without animation, or with prefers-reduced-motion, show the last screen.
  */
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const samplingMs = 100;
+const samplingMs = 200;
 /** Longer stretches in which nothing moves are shortened to this. */
 const longestPauseMs = 1200;
 const lastScreenMs = 8000;
@@ -67,20 +67,24 @@ function withoutPauses(screens) {
   });
 }
 
-/** Pieces of a row in one style: { column, text, fill, bold }. Select Graphic Rendition as in ECMA-48, 8.3.117. */
+/** Select Graphic Rendition, as in ECMA-48, 8.3.117: what tmux writes for colors. */
+const renditions = new RegExp(`${String.fromCharCode(27)}\\[([\\d;]*)m`);
+
+/** Words of a row in one style, { column, text, fill, bold }, apart where there is more than one space between them. */
 function pieces(row) {
   const found = [];
   let style = { fill: colors.text, bold: false };
   let column = 0;
-  for (const part of row.split(/(\x1b\[[\d;]*m)/)) {
-    const codes = /^\x1b\[([\d;]*)m$/.exec(part);
-    if (codes !== null) {
-      for (const code of codes[1].split(';').map(Number)) style = restyled(style, code);
-    } else if (part !== '') {
-      if (part.trim() !== '') found.push({ column, text: part, ...style });
-      column += [...part].length;
+  row.split(renditions).forEach((part, i) => {
+    if (i % 2 === 1) {
+      for (const code of part.split(';').map(Number)) style = restyled(style, code);
+      return;
     }
-  }
+    for (const text of part.split(/(\s{2,}|^\s|\s$)/)) {
+      if (text.trim() !== '') found.push({ column, text, ...style });
+      column += [...text].length;
+    }
+  });
   return found;
 }
 
@@ -138,7 +142,7 @@ function svg(screens, columns, rows) {
   const rules = [...keyframes].map(
     ([frames, name]) => `@keyframes ${name}{${frames}}.${name}{animation-name:${name}}`,
   );
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" xml:space="preserve">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
 <style>
 text{font:${fontSize}px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:${colors.text}}
 .gone{visibility:hidden}

@@ -18,15 +18,16 @@ export const riscvU74: Target = {
   description: 'SiFive U74 (VisionFive 2, Star64, HiFive Unmatched), plain rv64gc',
   triple: 'riscv64-linux-gnu',
   arch: 'riscv64',
-  kernelSet: 'portable',
+  kernelSet: 'swar',
   toolchains: [
     {
       family: 'gcc',
       command: ['riscv64-linux-gnu-gcc'],
       // A misaligned access traps and is emulated by the firmware.
       cpuFlags: [...cpuFlags, '-mstrict-align'],
-      // In-order, dual issue: operands of a multiplication should be three cycles old.
-      tuningFlags: ['-fschedule-insns', '-fsched-pressure'],
+      // In-order, dual issue: operands of a multiplication should be three cycles old. The second algorithm for
+      // register pressure fills these gaps; the first, gcc's default, takes 30 % more cycles for the kernels.
+      tuningFlags: ['-fschedule-insns', '-fsched-pressure', '--param=sched-pressure-algorithm=2'],
       optimization: '-O2',
       binutils,
       packages: ['gcc-riscv64-linux-gnu', 'libc6-dev-riscv64-cross'],

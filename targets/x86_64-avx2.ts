@@ -4,7 +4,7 @@ import type { Target } from './target.js';
 // distribution. Without the red zone a frame is what the stack pointer says, and the same objects are fit for
 // kernel mode.
 // As fast as -O3 here and half its code: no peeling and unrolling of every loop.
-const vectorize = ['-ftree-vectorize', '-fvect-cost-model=dynamic'];
+const vectorize = ['-ftree-vectorize', '-fvect-cost-model=dynamic', '--param=vect-epilogues-nomask=0'];
 const cpuFlags = ['-march=x86-64-v3', '-mtune=haswell', '-mno-red-zone', '-fcf-protection=none'];
 
 const binutils = {
@@ -19,7 +19,7 @@ export const x86_64Avx2: Target = {
   description: 'x86-64 PC or server with AVX2 (Intel Haswell, AMD Zen and later)',
   triple: 'x86_64-linux-gnu',
   arch: 'x86_64',
-  kernelSet: 'portable',
+  kernelSet: 'avx2',
   toolchains: [
     {
       family: 'gcc',

@@ -115,11 +115,14 @@ function isWritable(section: ElfSection): boolean {
   return kind === 'dataBytes' || kind === 'bssBytes';
 }
 
+/** Instructions that are looked at to understand the one behind them. */
+const lookBehind = 16;
+
 /** `object: function: instruction` for every floating-point instruction. */
 export function findFloatingPoint(objects: readonly ObjectCode[], isa: InstructionSet): string[] {
   return objects.flatMap(({ object, functions, instructions }) =>
     instructions
-      .filter((instruction) => isa.isFloatingPoint(instruction))
+      .filter((one, at) => isa.isFloatingPoint(one, instructions.slice(Math.max(0, at - lookBehind), at)))
       .map((instruction) => {
         const holder = functions.find(({ code }) => code.includes(instruction));
         return `${object}: ${holder?.name ?? instruction.section}: ${text(instruction)}`;

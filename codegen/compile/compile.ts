@@ -1,10 +1,10 @@
 /** C sources of a bundle -> objects, a static library and a static hosted runner. */
 import { mkdir, rm } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import type { Target } from '../../targets/target.js';
 import { unwritable } from '../bundle/output-folder.js';
 import { readElfObject } from './elf-object.js';
-import { assemblerFlags, libraryFlags, linkFlags, runnerFlags } from './flags.js';
+import { assemblerFlags, coldFlags, libraryFlags, linkFlags, runnerFlags } from './flags.js';
 import { runTool } from './run-tool.js';
 import { type SectionSizes, sectionSizes } from './section-sizes.js';
 import type { Toolchain } from './toolchain.js';
@@ -26,6 +26,8 @@ export interface CompileOptions {
    * not there.
    */
   readonly outDir: string;
+  /** Names of the sources that run for every token; the others are compiled for size. Absent: all of them. */
+  readonly hotSources?: readonly string[];
   /** Refuse the sources on any warning. Off by default: a newer compiler may know new ones. */
   readonly warningsAreErrors?: boolean;
   readonly signal?: AbortSignal | undefined;
@@ -151,11 +153,12 @@ async function compileOne(
   flags: readonly string[],
   { source, object, listing }: LibraryObject,
 ): Promise<string> {
-  const { toolchain, includeDirs, root, warningsAreErrors = false, signal } = options;
+  const { toolchain, includeDirs, root, hotSources, warningsAreErrors = false, signal } = options;
   const settings = { cwd: root, signal, environment: environmentOf(options) };
   const compile = [
     ...toolchain.command,
     ...flags,
+    ...(hotSources?.includes(basename(source)) === false ? coldFlags : []),
     ...(warningsAreErrors ? ['-Werror'] : []),
     ...includeDirs.map((directory) => `-I${relative(root, directory) || '.'}`),
     ...(listing === null ? ['-c', '-o', object] : ['-S', '-o', listing]),

@@ -12,9 +12,14 @@ export const warningFlags: readonly string[] = [
 
 /**
  * What zig's driver turns on where nothing is said of it: checks of undefined behaviour (in unoptimised code),
- * frame pointers, debug information.
+ * frame pointers, debug information. It hands clang a -c even where -S was asked for, of which clang warns.
  */
-const zigFlags: readonly string[] = ['-fno-sanitize=all', '-fomit-frame-pointer', '-g0'];
+const zigFlags: readonly string[] = [
+  '-fno-sanitize=all',
+  '-fomit-frame-pointer',
+  '-g0',
+  '-Wno-unused-command-line-argument',
+];
 
 /**
  * What makes an object depend on its sources alone, and on nothing the distribution switched on in its
@@ -51,6 +56,9 @@ export const libraryFlags = (candidate: ToolchainCandidate, root: string): reado
   '-fno-unwind-tables',
 ];
 
+/** For what is not run for every token, behind the other flags: the last optimization level counts. */
+export const coldFlags: readonly string[] = ['-Os', '-fno-tree-vectorize'];
+
 /**
  * The hosted runner is ordinary C with a libc; it only drives the library, so its size matters more than its
  * speed.
@@ -73,6 +81,7 @@ const unusedIsFine = (candidate: ToolchainCandidate): readonly string[] =>
  */
 export const assemblerFlags = (candidate: ToolchainCandidate): readonly string[] => [
   ...candidate.cpuFlags,
+  '-g0', // a line table would name the folder
   ...unusedIsFine(candidate),
 ];
 

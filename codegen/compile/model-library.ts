@@ -57,6 +57,7 @@ export async function compileModel(
     const library: CompiledLibrary = await compileLibrary({
       ...common,
       sources: await sources('src'),
+      hotSources: ['model.c', 'em_sample.c'],
       outDir: join(objects, 'library'),
     });
     progress.advance(1);

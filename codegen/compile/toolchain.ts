@@ -115,7 +115,10 @@ function noCompiler(
   const [{ packages }] = candidates;
   return new EmbedError('EM3001', {
     where: target.name,
-    why: `none of ${missing.join(', ')} in PATH makes code for ${target.arch}`,
+    why:
+      missing.length === 1
+        ? `${missing[0]} is not in PATH, or makes no code for ${target.arch}`
+        : `none of ${missing.join(', ')} in PATH makes code for ${target.arch}`,
     fix:
       packages.length > 0
         ? installCommand(packages)

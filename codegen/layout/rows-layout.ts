@@ -1,9 +1,9 @@
 /** Layout "rows": row after row, as templates/kernels/portable/em_linear.h documents it. */
-import { EmbedError } from '../diagnostics/error.js';
 import { type FormatName, formats, GROUP, groupsPerRow } from '../quantize/format.js';
-import { accumulatorBound, type QuantizedMatrix } from '../quantize/matrix.js';
+import type { QuantizedMatrix } from '../quantize/matrix.js';
 import { alignUp } from './blob-header.js';
 import type { Layout } from './kernel-set.js';
+import { proveAccumulator } from './prove-accumulator.js';
 
 /** Bytes of a group: 16 of low nibbles and 4 for every bit above the fourth. */
 const groupBytes = (bits: number) => 16 + 4 * (bits - 4);
@@ -61,20 +61,6 @@ function unpackGroupedRow(section: Uint8Array, format: FormatName, columns: numb
   });
 }
 
-/**
- * The proof that no accumulator overflows: kernels of this layout sum rows in int64 and 8-bit rows in int32. Exact, from the
- * weights themselves.
- */
-function proveBound(matrix: QuantizedMatrix): void {
-  const bound = accumulatorBound(matrix);
-  const limit = formats[matrix.format].bits === 8 ? 2 ** 31 : 2 ** 62;
-  if (bound < limit) return;
-  throw new EmbedError('EM2003', {
-    where: matrix.name,
-    why: `a row of ${matrix.columns} columns can sum to ${bound}, the accumulator holds less than ${limit}`,
-  });
-}
-
 const bytesOf = (view: ArrayBufferView) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 
 export const rowsLayout: Layout = {
@@ -82,7 +68,8 @@ export const rowsLayout: Layout = {
   code: 1,
   sectionBytes: (format, rows, columns) => partsOf(format, rows, columns).end,
   pack(matrix) {
-    proveBound(matrix);
+    // Kernels of this layout sum rows in int64, and 8-bit rows in int32.
+    proveAccumulator(matrix, formats[matrix.format].bits === 8 ? 2 ** 31 : 2 ** 62);
     const { format, rows, columns, integers, subScales } = matrix;
     const parts = partsOf(format, rows, columns);
     const out = new Uint8Array(parts.end);

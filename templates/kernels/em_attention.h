@@ -8,6 +8,14 @@
 #define EM_ATTENTION_H
 
 #include "em_activation.h"
+#include "em_cache_words.h"
+
+/* Whether sums over the cache run in general registers: the compiler may use no vectors to do better. */
+#if defined(__SSE2__) || defined(__ARM_NEON)
+#define EM_CACHE_IN_WORDS(head_dim) 0
+#else
+#define EM_CACHE_IN_WORDS(head_dim) ((head_dim) % 8u == 0)
+#endif
 
 /* Constants of one attention op. */
 struct em_attention_op {
@@ -53,34 +61,63 @@ EM_INLINE void em_store_head(const em_i32 *in, em_u32 stride, em_u32 head_dim, e
     }
 }
 
-/* Q16 scores of one query against `count` keys; returns the largest. */
-EM_INLINE em_i32 em_scores(const em_i32 *query, const em_i8 *keys, const em_i32 *key_max, em_u32 head_dim, em_u32 count,
-                           em_i32 score_shift, em_i32 *scores)
+/* Dot products of a query with `count` keys. A query is shifted right by `shift` to 14 bits and sign. */
+EM_INLINE void em_dots(const em_i32 *query, em_i32 shift, const em_i8 *keys, em_u32 head_dim, em_u32 count,
+                       em_i32 *dots)
 {
-    em_i16 q[256]; /* 14 bits and sign */
-    em_i32 shift = (em_i32)em_bits32((em_u32)em_max_magnitude(query, head_dim)) - 14;
+    em_i16 q[256];
     for (em_u32 i = 0; i < head_dim; i++) {
         q[i] = (em_i16)em_round_shift(query[i], shift);
     }
-    em_i32 top = -EM_I32_MAX;
     for (em_u32 j = 0; j < count; j++) {
         const em_i8 *key = keys + (em_u64)j * head_dim;
         em_i32 dot = 0; /* below 2^30 */
         for (em_u32 i = 0; i < head_dim; i++) {
             dot += q[i] * (em_i16)key[i];
         }
-        scores[j] = em_scale(dot, key_max[j], score_shift - shift);
+        dots[j] = dot;
+    }
+}
+
+/* The same in general registers, four keys at a time. */
+EM_INLINE void em_dots_in_words(const em_i32 *query, em_i32 shift, const em_i8 *keys, em_u32 head_dim, em_u32 count,
+                                em_i32 *dots)
+{
+    struct em_paired_query paired;
+    em_u32 j = 0;
+    em_pair_query(query, head_dim, shift, &paired);
+    for (; count - j >= 4u; j += 4u) {
+        em_dot_keys(&paired, keys + (em_u64)j * head_dim, head_dim, 4, dots + j);
+    }
+    for (; j < count; j++) {
+        em_dot_keys(&paired, keys + (em_u64)j * head_dim, head_dim, 1, dots + j);
+    }
+}
+
+/* Q16 scores of one query against `count` keys; returns the largest. */
+EM_INLINE em_i32 em_scores(const em_i32 *query, const em_i8 *keys, const em_i32 *key_max, em_u32 head_dim, em_u32 count,
+                           em_i32 score_shift, em_i32 *scores)
+{
+    em_i32 shift = (em_i32)em_bits32((em_u32)em_max_magnitude(query, head_dim)) - 14;
+    if (EM_CACHE_IN_WORDS(head_dim)) {
+        em_dots_in_words(query, shift, keys, head_dim, count, scores);
+    } else {
+        em_dots(query, shift, keys, head_dim, count, scores);
+    }
+    em_i32 top = -EM_I32_MAX;
+    for (em_u32 j = 0; j < count; j++) {
+        scores[j] = em_scale(scores[j], key_max[j], score_shift - shift);
         top = scores[j] > top ? scores[j] : top;
     }
     return top;
 }
 
 /*
- * Turns scores into weights: exponentials in Q30, each times the magnitude of its value vector, then all shifted right
- * by *drop so that the largest fills 15 bits. Returns the sum of the exponentials.
+ * Turns scores into weights: exponentials in Q30, each times the magnitude of its value vector, then all shifted right by
+ * *drop so that the largest fills 15 bits. Returns the sum of the exponentials, and in *weight_sum that of the weights.
  */
-EM_INLINE em_u64 em_weights(const struct em_attention_scratch *scratch, const em_i32 *value_max, em_u32 count,
-                            em_i32 top, em_i32 *drop)
+EM_INLINE em_u64 em_weights(const struct em_attention_scratch *scratch, const em_i32 *value_max, em_u32 count, em_i32 top,
+                            em_i32 *drop, em_u64 *weight_sum)
 {
     em_u64 total = 0;
     em_u64 largest = 0;
@@ -94,12 +131,16 @@ EM_INLINE em_u64 em_weights(const struct em_attention_scratch *scratch, const em
     em_i32 shift = (em_i32)em_bits64(largest) - 15;
     shift = shift > 0 ? shift : 0;
     em_u64 half = shift > 0 ? (em_u64)1 << (shift - 1) : 0;
+    em_u64 sum = 0;
     for (em_u32 j = 0; j < count; j++) {
         em_u64 product = (em_u64)(em_u32)scratch->scores[j] * (em_u32)value_max[j];
         em_u64 weight = (product + half) >> shift;
-        scratch->weights[j] = weight < 32767u ? (em_i32)weight : 32767;
+        weight = weight < 32767u ? weight : 32767u;
+        scratch->weights[j] = (em_i32)weight;
+        sum += weight;
     }
     *drop = shift;
+    *weight_sum = sum;
     return total;
 }
 
@@ -126,15 +167,34 @@ EM_INLINE void em_sum_strip(const em_i32 *weights, const em_i8 *values, em_u32 h
     }
 }
 
-/* out = sum of weight * value over the positions, divided by 127 * total, in the Q format of the values. */
-EM_INLINE void em_weighted_sum(const em_i32 *weights, const em_i8 *values, em_u32 head_dim, em_u32 count, em_u64 total,
-                               em_i32 drop, em_i32 *out)
+/* The same in general registers, width a multiple of 8: weights sum to `total`. */
+EM_INLINE void em_sum_strip_in_words(const em_i32 *weights, em_u64 total, const em_i8 *values, em_u32 head_dim,
+                                     em_u32 width, em_u32 count, em_i64 *sums)
 {
-    em_u64 bound = 0;
-    for (em_u32 j = 0; j < count; j++) {
-        bound += (em_u32)weights[j];
+    for (em_u32 i = 0; i < width; i++) {
+        sums[i] = -(em_i64)(128u * total);
     }
-    em_i32 narrow = (em_i32)em_bits64(bound * 127u) - 31;
+    for (em_u32 first = 0; first < count; first += EM_VALUE_BLOCK) {
+        em_u32 block = count - first < EM_VALUE_BLOCK ? count - first : EM_VALUE_BLOCK;
+        const em_i8 *value = values + (em_u64)first * head_dim;
+        em_u32 i = 0;
+        for (; width - i >= 24u; i += 24u) {
+            em_sum_words(weights + first, value + i, head_dim, 3, block, sums + i);
+        }
+        for (; i < width; i += 8u) {
+            em_sum_words(weights + first, value + i, head_dim, 1, block, sums + i);
+        }
+    }
+}
+
+/*
+ * out = sum of weight * value over the positions, divided by 127 * total, in the Q format of the values. weight_sum: of
+ * the weights, so that sums are at most 127 times as large.
+ */
+EM_INLINE void em_weighted_sum(const em_i32 *weights, em_u64 weight_sum, const em_i8 *values, em_u32 head_dim,
+                               em_u32 count, em_u64 total, em_i32 drop, em_i32 *out)
+{
+    em_i32 narrow = (em_i32)em_bits64(weight_sum * 127u) - 31;
     narrow = narrow > 0 ? narrow : 0;
     em_u64 divisor = total * 127u;
     em_i32 bits = (em_i32)em_bits64(divisor);
@@ -144,7 +204,11 @@ EM_INLINE void em_weighted_sum(const em_i32 *weights, const em_i8 *values, em_u3
     for (em_u32 strip = 0; strip < head_dim; strip += EM_VALUE_STRIP) {
         em_u32 width = head_dim - strip < EM_VALUE_STRIP ? head_dim - strip : EM_VALUE_STRIP;
         em_i64 sums[EM_VALUE_STRIP];
-        em_sum_strip(weights, values + strip, head_dim, width, count, sums);
+        if (EM_CACHE_IN_WORDS(head_dim)) {
+            em_sum_strip_in_words(weights, weight_sum, values + strip, head_dim, width, count, sums);
+        } else {
+            em_sum_strip(weights, values + strip, head_dim, width, count, sums);
+        }
         for (em_u32 i = 0; i < width; i++) {
             /* A sum at its bound may round up to 2^31. */
             em_i32 sum = em_saturate(narrow > 0 ? em_round_shift64(sums[i], narrow) : sums[i]);
@@ -163,10 +227,11 @@ EM_INLINE void em_attend(const struct em_attention_op *op, const struct em_atten
     const em_i8 *keys = cache->keys + slot * shape->head_dim;
     const em_i8 *values = cache->values + slot * shape->head_dim;
     em_i32 drop = 0;
+    em_u64 weight_sum = 0;
     em_i32 top =
         em_scores(query, keys, cache->key_max + slot, shape->head_dim, count, op->score_shift, scratch->scores);
-    em_u64 total = em_weights(scratch, cache->value_max + slot, count, top, &drop);
-    em_weighted_sum(scratch->weights, values, shape->head_dim, count, total, drop, out);
+    em_u64 total = em_weights(scratch, cache->value_max + slot, count, top, &drop, &weight_sum);
+    em_weighted_sum(scratch->weights, weight_sum, values, shape->head_dim, count, total, drop, out);
 }
 
 #endif /* EM_ATTENTION_H */

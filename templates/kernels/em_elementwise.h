@@ -21,13 +21,30 @@ EM_UNUSED EM_NOINLINE static void em_add(const em_i32 *in, em_i32 *out, em_u64 c
     }
 }
 
+/* out = silu(gate) * up for up to EM_STRIP values. */
+EM_INLINE void em_swiglu_strip(const struct em_swiglu_op *op, const em_i32 *gate, const em_i32 *up, em_i32 *out, em_u32 count)
+{
+    em_i32 sigmoids[EM_STRIP];
+    em_i32 silu[EM_STRIP];
+    em_i32 products[EM_STRIP];
+    for (em_u32 i = 0; i < count; i++) {
+        sigmoids[i] = em_sigmoid(gate[i], op->gate_frac);
+    }
+    for (em_u32 i = 0; i < count; i++) {
+        silu[i] = (em_i32)em_round_shift64((em_i64)gate[i] * sigmoids[i], 24); /* no larger than the gate */
+    }
+    em_scale_each(silu, up, op->out_shift, products, count);
+    for (em_u32 i = 0; i < count; i++) {
+        out[i] = products[i];
+    }
+}
+
 /* out = silu(gate) * up. */
 EM_UNUSED EM_NOINLINE static void em_swiglu(const struct em_swiglu_op *op, const em_i32 *gate, const em_i32 *up,
                                             em_i32 *out, em_u64 count)
 {
-    for (em_u64 i = 0; i < count; i++) {
-        em_i32 silu = em_scale(gate[i], em_sigmoid(gate[i], op->gate_frac), 24);
-        out[i] = em_scale(silu, up[i], op->out_shift);
+    for (em_u64 i = 0; i < count; i += EM_STRIP) {
+        em_swiglu_strip(op, gate + i, up + i, out + i, count - i < EM_STRIP ? (em_u32)(count - i) : EM_STRIP);
     }
 }
 

@@ -37,6 +37,9 @@ EM_INLINE em_u32 em_bits64(em_u64 value)
     return high != 0 ? 32u + em_bits32(high) : em_bits32((em_u32)value);
 }
 
+/* Values that loops over a vector take at a time: intermediate results lie on the stack. */
+#define EM_STRIP 64u
+
 /* ---- Saturation, rounding, scaling --------------------------------------------------------------------------- */
 
 EM_INLINE em_i32 em_saturate(em_i64 value)
@@ -67,10 +70,9 @@ EM_INLINE em_i32 em_round_shift(em_i32 value, em_i32 shift)
     return (em_i32)((em_u32)value << -shift);
 }
 
-/* saturate(round(a * m * 2^-shift)), the product in 64 bits; shift is clamped to [0, 63]. a, m in +-(2^31 - 1). */
-EM_INLINE em_i32 em_scale(em_i32 a, em_i32 m, em_i32 shift)
+/* saturate(round(product * 2^-shift)); shift is clamped to [0, 63], |product| < 2^62. */
+EM_INLINE em_i32 em_scale_product(em_i64 product, em_i32 shift)
 {
-    em_i64 product = (em_i64)a * m;
     if (shift <= 0) {
         return em_saturate(product);
     }
@@ -78,6 +80,30 @@ EM_INLINE em_i32 em_scale(em_i32 a, em_i32 m, em_i32 shift)
         return 0; /* |product| < 2^62 */
     }
     return em_saturate(em_round_shift64(product, shift));
+}
+
+/* saturate(round(a * m * 2^-shift)), the product in 64 bits; shift is clamped to [0, 63]. a, m in +-(2^31 - 1). */
+EM_INLINE em_i32 em_scale(em_i32 a, em_i32 m, em_i32 shift)
+{
+    return em_scale_product((em_i64)a * m, shift);
+}
+
+/*
+ * out[i] = em_scale(a[i], b[i], shift) for a strip of values. The cases of the shift are told apart once, and what is left is a loop
+ * that compilers vectorise where out overlaps neither input.
+ */
+EM_INLINE void em_scale_each(const em_i32 *a, const em_i32 *b, em_i32 shift, em_i32 *out, em_u32 count)
+{
+    if (shift < 1 || shift > 62) {
+        for (em_u32 i = 0; i < count; i++) {
+            out[i] = em_scale(a[i], b[i], shift);
+        }
+        return;
+    }
+    em_i64 half = (em_i64)1 << (shift - 1);
+    for (em_u32 i = 0; i < count; i++) {
+        out[i] = em_saturate(((em_i64)a[i] * b[i] + half) >> shift);
+    }
 }
 
 /* Largest magnitude of count values: an int32, since saturation is symmetric. */
@@ -129,12 +155,17 @@ EM_INLINE em_u32 em_exp2_negative(em_u32 x)
     return whole >= 31u ? 0 : ((em_u32)p << 15) >> whole;
 }
 
-/* sigmoid of value in Q(frac), as Q24 in (0, 2^24): table of |value| below 16 in steps of 1/32, linear between. */
+/*
+ * sigmoid of value in Q(frac), 0 <= frac <= 30, as Q24 in (0, 2^24): table over |value| below 16 in steps of 1/32, linear between
+ * entries. Without branches, so that loops over it are vectorised.
+ */
 EM_INLINE em_i32 em_sigmoid(em_i32 value, em_i32 frac)
 {
-    em_i64 wide = em_abs(value); /* to Q15 */
-    wide = frac >= 15 ? wide >> (frac - 15) : wide << (15 - frac);
-    em_i32 x = wide < 16 * 32768 ? (em_i32)wide : 16 * 32768 - 1;
+    const em_i32 limit = 16 * 32768 - 1;
+    em_i32 right = frac > 15 ? frac - 15 : 0; /* to Q15 */
+    em_i32 left = frac < 15 ? 15 - frac : 0;
+    em_i32 wide = em_abs(value) >> right;
+    em_i32 x = wide <= limit >> left ? wide << left : limit;
     em_i32 entry = em_sigmoid_table[x >> 10];
     em_i32 step = entry - em_sigmoid_table[(x >> 10) + 1];
     em_i32 tail = entry - ((step * (x & 1023) + 512) >> 10);

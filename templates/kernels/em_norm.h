@@ -18,6 +18,21 @@ struct em_norm_op {
 /* Bits of the largest magnitude after normalisation: squares take 48, and 8192 of them stay below 2^62. */
 #define EM_NORM_BITS 24
 
+/* out = in * 2^-shift * mantissa * 2^(k - 31) * gain for up to EM_STRIP values. */
+EM_INLINE void em_norm_strip(const struct em_norm_op *op, const em_i32 *in, em_i32 shift, em_i32 mantissa, em_i32 k,
+                             const em_i32 *gains, em_i32 *out, em_u32 count)
+{
+    em_i32 units[EM_STRIP]; /* Q30, magnitude at most 1 */
+    em_i32 products[EM_STRIP];
+    for (em_u32 i = 0; i < count; i++) {
+        units[i] = (em_i32)em_round_shift64((em_i64)em_round_shift(in[i], shift) * mantissa, 31 - k);
+    }
+    em_scale_each(units, gains, op->out_shift, products, count);
+    for (em_u32 i = 0; i < count; i++) {
+        out[i] = products[i];
+    }
+}
+
 /* out = in / sqrt(mean(in^2) + epsilon) * gain for `vectors` vectors of `width` <= 8192 values. May run in place. */
 EM_UNUSED EM_NOINLINE static void em_rmsnorm(const struct em_norm_op *op, const em_u8 *blob, const em_i32 *in,
                                              em_i32 *out, em_u32 width, em_u32 vectors)
@@ -36,9 +51,8 @@ EM_UNUSED EM_NOINLINE static void em_rmsnorm(const struct em_norm_op *op, const 
         total += (em_u64)op->epsilon >> fade;
         em_i32 k = 0;
         em_i32 mantissa = em_reciprocal_sqrt(total > 0 ? total : 1, &k);
-        for (em_u32 i = 0; i < width; i++) {
-            em_i32 unit = em_scale(em_round_shift(in[i], shift), mantissa, 31 - k); /* Q30, magnitude at most 1 */
-            out[i] = em_scale(unit, gains[i], op->out_shift);
+        for (em_u32 i = 0; i < width; i += EM_STRIP) {
+            em_norm_strip(op, in + i, shift, mantissa, k, gains + i, out + i, width - i < EM_STRIP ? width - i : EM_STRIP);
         }
     }
 }

@@ -68,7 +68,10 @@ for (const target of targets.filter(({ name }) => name !== 'riscv-u74-zb')) {
       const embed = layers.ops[0]!;
       t.ok(embed.sqnrDb! > 15 && embed.sqnrDb! < 45, `rounding to 4 bits: ${embed.sqnrDb} dB`);
       t.match(verifySummary(report), /equal to the reference, bit for bit/);
-      t.same(readdirSync(temporary), []);
+      t.same(
+        readdirSync(temporary).filter((name) => !name.startsWith('v8-compile-cache')),
+        [],
+      );
     },
   );
 }
@@ -132,16 +135,16 @@ t.test('what differs is found', { skip: cannot }, async (t) => {
   });
 
   t.test('C that computes something else: verify names the op where it begins', async (t) => {
-    // Compiled again with the gate doubled; the program still says that it is of this build.
+    // Compiled again with the activation of the first layer doubled; the program still says that it is of this build.
     const { bundle, manifest } = await buildTinyBundle(join(folder, 'wrong'), native!);
-    const header = join(bundle, 'src', 'em_elementwise.h');
-    const text = readFileSync(header, 'utf8');
+    const source = join(bundle, 'src', 'model.c');
+    const text = readFileSync(source, 'utf8');
     const wrong = text.replace(
-      'em_scale(silu, up[i], op->out_shift)',
-      'em_scale(silu, up[i], op->out_shift - 1)',
+      /(\.act = \{[^}]*\.out_shift = )(\d+)/,
+      (_, head, shift) => `${head}${shift - 1}`,
     );
     t.not(wrong, text);
-    writeFileSync(header, wrong);
+    writeFileSync(source, wrong);
     await compileModel(bundle, native!, await findToolchain(native!), quietContext());
 
     const report = await verifyBundle(bundle, options, quietContext());
@@ -156,7 +159,10 @@ t.test('what differs is found', { skip: cannot }, async (t) => {
       ['head_norm', 'head'],
     );
     t.match(verifySummary(report), /first difference: act of layer 0, position 0, value 0/);
-    t.same(readdirSync(temporary), []);
+    t.same(
+      readdirSync(temporary).filter((name) => !name.startsWith('v8-compile-cache')),
+      [],
+    );
   });
 });
 

@@ -26,7 +26,7 @@ import {
 } from './tiny-bundles.js';
 
 const full = process.env.EMBED_TEST_FULL === '1';
-t.setTimeout(full ? 7_200_000 : 600_000);
+t.setTimeout(full ? 7_200_000 : 1_800_000);
 
 /** About a hundred tokens of the tiny tokenizer, more than three batches; some of them bytes. */
 const prompt =

@@ -16,7 +16,7 @@ import {
   writeCheckpoint,
 } from './tiny-bundles.js';
 
-t.setTimeout(600_000);
+t.setTimeout(1_800_000);
 
 const host = targets.find(({ name }) => name === 'x86_64-avx2')!;
 const emulated = targets.find(({ name }) => name === 'riscv-u74')!;

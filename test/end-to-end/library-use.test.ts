@@ -14,7 +14,7 @@ import {
   writeCheckpoint,
 } from './tiny-bundles.js';
 
-t.setTimeout(600_000);
+t.setTimeout(1_800_000);
 
 const example = join(projectRoot, 'examples', 'consumer.c');
 const targetOf = {
@@ -62,7 +62,11 @@ for (const [command, name] of Object.entries(targetOf)) {
     t.equal(said, `${prompt}${outcome.text}\n`, 'the text of em-run');
     t.ok(outcome.tokens.length > 4, 'which is not empty');
 
-    t.throws(() => run([...compiler!.emulator!, program, example, prompt, '1']), /blob truncated|not a blob/);
-    t.throws(() => run([...compiler!.emulator!, program]), /usage/);
+    t.throws(
+      () => run([...compiler!.emulator!, program, example, prompt, '1']),
+      /blob truncated|not a blob/,
+      'a file that is no blob',
+    );
+    t.throws(() => run([...compiler!.emulator!, program]), /usage/, 'no arguments');
   });
 }

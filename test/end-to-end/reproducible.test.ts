@@ -14,7 +14,7 @@ import {
   writeCheckpoint,
 } from './tiny-bundles.js';
 
-t.setTimeout(600_000);
+t.setTimeout(1_800_000);
 
 /** Places and settings that a careless program would let into its output. */
 const surroundings = [

@@ -220,7 +220,12 @@ t.test("a user's own files", async (t) => {
       /no field kernalSet; did you mean kernelSet/,
     ],
     ['a wrong architecture', 'n.json', json({ arch: 'arm' }), /arch must be one of.*"aarch64".*not "arm"/],
-    ['a wrong kernel set', 'o.json', json({ kernelSet: 'sve' }), /kernelSet must be one of "portable"/],
+    [
+      'a wrong kernel set',
+      'o.json',
+      json({ kernelSet: 'sve' }),
+      /kernelSet must be one of "portable", "avx2", "swar"/,
+    ],
     ['no toolchains', 'p.json', json({ toolchains: [] }), /toolchains must be a list of at least 1/],
     [
       'a flag that is none',

@@ -33,7 +33,10 @@ export class CSyntax {
     const macros = new Map([...this.#portMacros, ...attributeMacros(source)]);
     const expanded = source
       .replace(/^(?!#).*$/gm, (line) => line.replace(/\bEM_\w+\b/g, (name) => macros.get(name) ?? name))
-      .replace(attribute, '');
+      .replace(attribute, '')
+      // Hints for loops, and functions that a macro writes: what macros stand for is looked at where they are defined.
+      .replace(/^(\s*)(?:EM_UNROLL|_Pragma\("[^"]*"\))$/gm, '$1')
+      .replace(/^EM_[A-Z0-9_]+\([^()]*\)$/gm, '');
     const tree = this.parser.parse(expanded);
     if (tree === null) return ['not parsed'];
     const faults: string[] = [];

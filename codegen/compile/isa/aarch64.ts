@@ -7,8 +7,28 @@ import type { InstructionSet, StackEffect, Transfer } from './instruction-set.js
  * Every name in f is floating point; fmov only moves. bf... are bfloat16, apart from the bit fields bfi, bfm,
  * bfc and bfxil.
  */
-function isFloatingPoint({ mnemonic }: Instruction): boolean {
-  return /^(?:f(?!mov)|[su]cvtf|bf(?:cvt|dot|ml|mm))/.test(mnemonic);
+function isFloatingPoint(instruction: Instruction, before: readonly Instruction[]): boolean {
+  const { mnemonic } = instruction;
+  const named = /^(?:f(?!mov)|[su]cvtf|bf(?:cvt|dot|ml|mm))/.test(mnemonic);
+  return named && !(mnemonic === 'fneg' && finishesConstant(instruction, before));
+}
+
+/**
+ * LLVM has no shorter way to some vectors of integers than to flip the sign bits of another constant:
+ * `mvni v3.4s, #127, msl #8` and `fneg v3.4s, v3.4s` make 0x7fff8000.
+ */
+function finishesConstant({ operands }: Instruction, before: readonly Instruction[]): boolean {
+  const register = /^v(\d+)\.\w+, v\1\.\w+$/.exec(operands)?.[1];
+  const written = new RegExp(`^[bhsdqv]${register}\\b`);
+  for (const earlier of [...before].reverse()) {
+    if (register === undefined || transfer(earlier) !== undefined) {
+      return false;
+    }
+    if (written.test(earlier.operands)) {
+      return /^(?:movi|mvni)$/.test(earlier.mnemonic);
+    }
+  }
+  return false;
 }
 
 function transfer(instruction: Instruction): Transfer | undefined {

@@ -51,8 +51,9 @@ export interface InstructionSet {
   /**
    * Floating-point arithmetic, conversion or comparison. Moves, loads and zeroing of vector registers are
    * not, nor is bitwise logic, whatever type the mnemonic names: compilers choose them for integers.
+   * `before` are some of the instructions that stand before it, the nearest last.
    */
-  isFloatingPoint(instruction: Instruction): boolean;
+  isFloatingPoint(instruction: Instruction, before: readonly Instruction[]): boolean;
 }
 
 const instructionSets: Record<Architecture, InstructionSet> = { x86_64, aarch64, riscv64 };

@@ -21,19 +21,10 @@
 #define EM_LINEAR_H
 
 #include "em_activation.h"
-
-enum em_format { EM_W4 = 1, EM_W5 = 2, EM_W6 = 3, EM_W8 = 4, EM_W8T = 5, EM_W16 = 6 };
-
-/* Which formats a model uses, as a set of 1 << code; model.h says it. Alone, this header compiles them all. */
-#ifndef EM_FORMATS
-#define EM_FORMATS 0x7e
-#endif
-#define EM_USES(format) ((EM_FORMATS >> (format)) & 1)
+#include "em_linear_op.h"
 
 /* Rows that a task is made of are multiples of this. */
 #define EM_ROW_TILE 8u
-
-#define EM_NO_BIAS (~(em_u64)0)
 
 /* Bytes of the prepared form of a row of activations, a multiple of 64: these kernels read the int8 row itself. */
 #define EM_PREPARED_BYTES(columns) ((columns) * (em_u64)0)
@@ -46,15 +37,6 @@ EM_INLINE void em_prepare(const em_i8 *row, em_u32 columns, em_u8 *prepared)
     (void)prepared;
 }
 
-/* Constants of one linear op. */
-struct em_linear_op {
-    em_u64 weights;           /* blob offset of the matrix section */
-    em_u64 bias;              /* blob offset of int32[rows] in the output's format, or EM_NO_BIAS */
-    em_u32 format;            /* enum em_format */
-    em_i32 accumulator_shift; /* bits dropped so that every accumulator fits int32 */
-    em_i32 shift_base;        /* right shift of the requantization without the row's exponent and the token's shift */
-};
-
 /* A matrix section, opened. */
 struct em_matrix {
     const em_u8 *weights;
@@ -66,11 +48,6 @@ struct em_matrix {
     em_u32 format;
     em_u64 row_bytes;
 };
-
-EM_INLINE em_u64 em_align64(em_u64 bytes)
-{
-    return (bytes + 63u) & ~(em_u64)63u;
-}
 
 /* Bytes of one row of weights. */
 EM_INLINE em_u64 em_row_bytes(em_u32 format, em_u32 columns)
@@ -162,21 +139,6 @@ EM_INLINE em_i64 em_dot_w8(const em_i8 *row, const em_i8 *a, em_u32 columns)
         sum += (em_i16)row[i] * (em_i16)a[i];
     }
     return sum;
-}
-
-/* Products are below 2^22: 256 of them fit int32. */
-EM_INLINE em_i64 em_dot_w16(const em_i16 *row, const em_i8 *a, em_u32 columns)
-{
-    em_i64 total = 0;
-    for (em_u32 first = 0; first < columns; first += 256u) {
-        em_u32 end = columns - first < 256u ? columns : first + 256u;
-        em_i32 sum = 0;
-        for (em_u32 i = first; i < end; i++) {
-            sum += row[i] * (em_i16)a[i];
-        }
-        total += sum;
-    }
-    return total;
 }
 
 /* Tokens whose accumulators of a row are kept at the same time. */

@@ -33,12 +33,29 @@ t.test('floating point is told from moves and integers', async (t) => {
   for (const arch of architectures) {
     const isa = instructionSetOf(arch);
     for (const mnemonic of floating[arch].split(/\s+/)) {
-      t.ok(isa.isFloatingPoint(instruction(arch, `${mnemonic} x`)), `${arch} ${mnemonic} is`);
+      t.ok(isa.isFloatingPoint(instruction(arch, `${mnemonic} x`), []), `${arch} ${mnemonic} is`);
     }
     for (const mnemonic of integer[arch].split(/\s+/)) {
-      t.notOk(isa.isFloatingPoint(instruction(arch, `${mnemonic} x`)), `${arch} ${mnemonic} is not`);
+      t.notOk(isa.isFloatingPoint(instruction(arch, `${mnemonic} x`), []), `${arch} ${mnemonic} is not`);
     }
   }
+});
+
+t.test('a sign bit that is flipped to make a constant is no arithmetic', async (t) => {
+  const isa = instructionSetOf('aarch64');
+  const code = (...lines: string[]) => lines.map((line) => instruction('aarch64', line));
+  const flips = (before: Instruction[]) =>
+    isa.isFloatingPoint(instruction('aarch64', 'fneg\tv3.4s, v3.4s'), before);
+  t.notOk(flips(code('mvni\tv3.4s, #127, msl #8')));
+  t.notOk(flips(code('movi\tv3.2d, #0000000000000000', 'ldp\tx9, x8, [x0, #32]', 'movi\tv4.4s, #3')));
+  t.ok(flips([]), 'nothing is known of the register');
+  t.ok(flips(code('movi\tv13.4s, #1')), 'another register');
+  t.ok(flips(code('movi\tv3.4s, #1', 'ldr\tq3, [x0]')), 'written since');
+  t.ok(flips(code('movi\tv3.4s, #1', 'b.eq\t10')), 'control may come from elsewhere');
+  t.ok(
+    isa.isFloatingPoint(instruction('aarch64', 'fneg\tv3.4s, v4.4s'), code('movi\tv4.4s, #1')),
+    'another value',
+  );
 });
 
 /** GNU and LLVM spellings of what compilers write. */

@@ -34,13 +34,16 @@ async function refusal(action: Promise<unknown>): Promise<EmbedError> {
 const compilerFor = (triple: string) =>
   `case "$*" in *-dumpmachine*) echo ${triple};; *) echo "fake gcc 1.0";; esac`;
 
+/** With another PATH, and nothing that was fetched earlier. */
 async function withPath<T>(path: string, action: () => Promise<T>): Promise<T> {
-  const before = process.env.PATH;
-  process.env.PATH = path;
+  const { PATH = '', XDG_CACHE_HOME } = process.env;
+  Object.assign(process.env, { PATH: path, XDG_CACHE_HOME: folder });
   try {
     return await action();
   } finally {
-    process.env.PATH = before;
+    process.env.PATH = PATH;
+    delete process.env.XDG_CACHE_HOME;
+    Object.assign(process.env, XDG_CACHE_HOME === undefined ? {} : { XDG_CACHE_HOME });
   }
 }
 
@@ -55,6 +58,8 @@ t.test('finding programs', async (t) => {
     t.equal(await findProgram('folder'), undefined, 'no file');
     t.equal(await findProgram('absent'), undefined);
     t.equal(await findProgram(tool), tool, 'by path');
+    const strange = await script('Programme für 板/a tool', 'exit 0');
+    t.equal(await findProgram(strange), strange, 'in a folder with spaces and letters beyond ASCII');
   });
   await withPath('', async () =>
     t.equal(await findProgram('package.json'), undefined, 'not in the current folder'),
@@ -87,6 +92,7 @@ t.test('what can be wrong with a toolchain', async (t) => {
       const error = await withPath('/nonexistent', () => refusal(findToolchain(target)));
       t.equal(error.code, 'EM3001');
       t.match(error.fix, `apt-get install ${target.toolchains[0].packages.join(' ')}`);
+      t.match(error.why, /, zig in PATH/);
     }
     const error = await withPath('/nonexistent', () => refusal(findToolchain(a72, { prefer: 'clang' })));
     t.match(error.fix, /apt-get install clang gcc-aarch64/);
@@ -118,6 +124,26 @@ t.test('what can be wrong with a toolchain', async (t) => {
     t.equal(found.objdump, join(folder, 'sdk/bin/aarch64-none-linux-gnu-objdump'));
     t.same(found.ar, [join(folder, 'sdk/bin/aarch64-none-linux-gnu-ar')]);
     t.equal(found.family, 'gcc');
+  });
+  t.test('a compiler without a C library for the target', async (t) => {
+    const triple = 'aarch64-linux-gnu';
+    const absent = 'echo "probe.c:1:10: fatal error: pthread.h: No such file or directory" >&2; exit 1';
+    await script(
+      `bare libc/${triple}-gcc`,
+      `case "$*" in *-dumpmachine*) echo ${triple};; *probe.c*) ${absent};; *) echo gcc 1.0;; esac`,
+    );
+    for (const tool of ['ar', 'objdump']) {
+      await script(`bare libc/${triple}-${tool}`, 'echo GNU tool 1.0');
+    }
+    const path = join(folder, 'bare libc');
+    const error = await withPath(path, () => refusal(findToolchain(a72)));
+    t.equal(error.code, 'EM3008');
+    t.equal(error.why, 'probe.c:1:10: fatal error: pthread.h: No such file or directory');
+    t.match(error.fix, /libc6-dev-arm64-cross/);
+
+    await script('bare libc/clang', compilerFor(triple));
+    const { family } = await withPath(path, () => findToolchain(a72));
+    t.equal(family, 'clang', 'the next candidate is taken');
   });
   t.test('a preference that is nothing', async (t) => {
     t.equal((await refusal(findToolchain(a72, { prefer: 'icc' }))).code, 'EM1202');

@@ -6,6 +6,11 @@ import { join } from 'node:path';
 import t from 'tap';
 import { LogitsDigest } from '../../../codegen/arithmetic/digest.js';
 import { Sampler } from '../../../codegen/arithmetic/sampler.js';
+import { kernelSetOf } from '../../../codegen/layout/kernel-set.js';
+import { readHostCpu, whyNotNative } from '../../../deploy/host-cpu.js';
+import { riscvU74 } from '../../../targets/riscv-u74.js';
+import { type KernelSet, kernelSets } from '../../../targets/target.js';
+import { x86_64Avx2 } from '../../../targets/x86_64-avx2.js';
 import { Vectors } from '../../codegen/arithmetic/vectors.js';
 import { compile, freestandingFlags, onPath, root, runtimeFolder, warningFlags } from '../c-compiler.js';
 import { attentionCases } from './attention-cases.js';
@@ -21,33 +26,94 @@ t.setTimeout(300_000);
 
 interface Platform {
   readonly name: string;
+  /** The kernel set that it is made for. */
+  readonly set: KernelSet;
   readonly compiler: string;
   readonly flags: readonly string[];
   readonly emulator: readonly string[];
 }
 
+/** No vectors, as in kernel mode. */
+const scalar = ['-mgeneral-regs-only'];
+const gccForU74 = riscvU74.toolchains[0]!;
 const sanitizers = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+const x86 = { set: 'avx2', emulator: [] } as const;
+const avx2 = ['-march=x86-64-v3', '-mtune=haswell'];
+const u74 = [...gccForU74.cpuFlags, ...gccForU74.tuningFlags];
 const platforms: readonly Platform[] = [
-  { name: 'gcc on the host', compiler: 'gcc', flags: ['-O3'], emulator: [] },
-  { name: 'clang on the host', compiler: 'clang', flags: ['-O3'], emulator: [] },
-  { name: 'gcc with sanitizers', compiler: 'gcc', flags: sanitizers, emulator: [] },
-  { name: 'clang with sanitizers', compiler: 'clang', flags: sanitizers, emulator: [] },
+  { name: 'gcc on the host', set: 'portable', compiler: 'gcc', flags: ['-O3'], emulator: [] },
+  { name: 'clang on the host', set: 'portable', compiler: 'clang', flags: ['-O3'], emulator: [] },
+  { name: 'gcc with sanitizers', set: 'portable', compiler: 'gcc', flags: sanitizers, emulator: [] },
+  { name: 'clang with sanitizers', set: 'portable', compiler: 'clang', flags: sanitizers, emulator: [] },
   {
     name: 'Cortex-A72 under qemu-aarch64',
+    set: 'portable',
     compiler: 'aarch64-linux-gnu-gcc',
     flags: ['-O3', '-static', '-mcpu=cortex-a72'],
     emulator: ['qemu-aarch64', '-cpu', 'cortex-a72'],
   },
   {
     name: 'RISC-V U54 under qemu-riscv64',
+    set: 'portable',
     compiler: 'riscv64-linux-gnu-gcc',
     flags: ['-O3', '-static', '-march=rv64gc', '-mabi=lp64d'],
     emulator: ['qemu-riscv64', '-cpu', 'sifive-u54'],
   },
+  { name: 'AVX2, gcc', compiler: 'gcc', flags: [...avx2, '-O2', '-ftree-vectorize'], ...x86 },
+  { name: 'AVX2, clang', compiler: 'clang', flags: [...avx2, '-O2'], ...x86 },
+  { name: 'AVX2, gcc with sanitizers', compiler: 'gcc', flags: [...avx2, ...sanitizers], ...x86 },
+  { name: 'AVX2, clang with sanitizers', compiler: 'clang', flags: [...avx2, ...sanitizers], ...x86 },
+  {
+    name: 'AVX2 under qemu-x86_64',
+    set: 'avx2',
+    compiler: 'gcc',
+    flags: [...avx2, '-O3', '-static'],
+    emulator: ['qemu-x86_64', '-cpu', 'max'],
+  },
+  { name: 'SWAR, gcc on the host', set: 'swar', compiler: 'gcc', flags: ['-O2', ...scalar], emulator: [] },
+  {
+    name: 'SWAR, clang on the host',
+    set: 'swar',
+    compiler: 'clang',
+    flags: ['-O2', ...scalar],
+    emulator: [],
+  },
+  {
+    name: 'SWAR, gcc with sanitizers',
+    set: 'swar',
+    compiler: 'gcc',
+    flags: [...scalar, ...sanitizers],
+    emulator: [],
+  },
+  {
+    name: 'SWAR, clang with sanitizers',
+    set: 'swar',
+    compiler: 'clang',
+    flags: [...scalar, ...sanitizers],
+    emulator: [],
+  },
+  {
+    name: 'SWAR on RISC-V U54 under qemu-riscv64',
+    set: 'swar',
+    compiler: 'riscv64-linux-gnu-gcc',
+    flags: ['-O2', '-static', ...u74],
+    emulator: ['qemu-riscv64', '-cpu', 'sifive-u54'],
+  },
 ];
 
+const noAvx2 = whyNotNative(x86_64Avx2, await readHostCpu());
+
+/** Compilers of the architectures that a kernel set is for, with the flags it asks for. */
+const compilersOf: Readonly<Record<KernelSet, { compilers: readonly string[]; flags: readonly string[] }>> = {
+  portable: { compilers: ['gcc', 'clang', 'aarch64-linux-gnu-gcc', 'riscv64-linux-gnu-gcc'], flags: [] },
+  swar: { compilers: ['gcc', 'clang', 'aarch64-linux-gnu-gcc', 'riscv64-linux-gnu-gcc'], flags: [] },
+  avx2: { compilers: process.arch === 'x64' ? ['gcc', 'clang'] : [], flags: avx2 },
+};
+
 /** What a platform lacks here, as tap's skip takes it: a command, or the libraries to link with. */
-function missing({ compiler, flags, emulator }: Platform): string | false {
+function missing({ set, compiler, flags, emulator }: Platform): string | false {
+  if (set === 'avx2' && process.arch !== 'x64') return 'no x86-64 host';
+  if (set === 'avx2' && emulator.length === 0 && noAvx2 !== undefined) return noAvx2;
   const lacking = [compiler, ...emulator.slice(0, 1)].filter((command) => !onPath(command));
   if (lacking.length > 0) return `no ${lacking.join(', ')}`;
   const probe = join(folder, 'probe.c');
@@ -63,9 +129,12 @@ function build(
   defines: readonly string[],
 ): string {
   const program = join(folder, `${driver}-${platforms.indexOf(platform)}${defines.join('')}`);
-  const includes = [join(here, 'model'), kernels, join(kernels, 'portable'), runtimeFolder].map(
-    (path) => `-I${path}`,
-  );
+  const includes = [
+    join(here, 'model'),
+    kernels,
+    join(kernels, kernelSetOf(platform.set).folder),
+    runtimeFolder,
+  ].map((path) => `-I${path}`);
   const files = [join(here, `${driver}.c`), ...sources];
   const args = [...platform.flags, ...warningFlags, ...includes, ...defines, ...files, '-o', program];
   compile({ name: platform.name, command: platform.compiler, flags: [], emulator: [] }, args);
@@ -89,14 +158,19 @@ function differences(platform: Platform, program: string, cases: readonly Kernel
   return wrong;
 }
 
-const kernelCases = [
+const commonCases = [
   ...fixedPointCases(),
   ...elementwiseCases(),
   ...quantizeCases(),
   ...normCases(),
-  ...linearCases(),
   ...attentionCases(),
 ];
+const casesOf = new Map(
+  kernelSets.map((set): [KernelSet, KernelCase[]] => [
+    set,
+    [...commonCases, ...linearCases(kernelSetOf(set))],
+  ]),
+);
 
 /** Logits with ties, plateaus and cliffs, under settings of every kind. */
 function sampleCases(vocabulary: number, logitsFrac: number): KernelCase[] {
@@ -134,7 +208,8 @@ for (const platform of platforms) {
 
   t.test(`kernels: ${platform.name}`, { skip }, async (t) => {
     const program = build(platform, 'kernel_driver', [], []);
-    t.strictSame(differences(platform, program, kernelCases), [], `${kernelCases.length} cases`);
+    const cases = casesOf.get(platform.set)!;
+    t.strictSame(differences(platform, program, cases), [], `${cases.length} cases`);
   });
 
   t.test(`sampling and digest: ${platform.name}`, { skip }, async (t) => {
@@ -151,7 +226,7 @@ for (const platform of platforms) {
 }
 
 t.test('cases reach the places they are made for', async (t) => {
-  const named = (pattern: RegExp) => kernelCases.filter(({ name }) => pattern.test(name));
+  const named = (pattern: RegExp) => casesOf.get('portable')!.filter(({ name }) => pattern.test(name));
   t.ok(named(/accumulator shift [12]/).length >= 6, 'accumulators beyond int32');
   t.ok(named(/saturating/).every(({ expected }) => expected.every((v) => Math.abs(v) === 0x7fffffff)));
   const results = named(/^w\d+t? \d+ x \d+,/).flatMap(({ expected }) => expected);
@@ -160,22 +235,24 @@ t.test('cases reach the places they are made for', async (t) => {
 });
 
 t.test('headers compile alone without a warning', async (t) => {
-  const includes = [join(here, 'model'), kernels, join(kernels, 'portable'), runtimeFolder].map(
-    (path) => `-I${path}`,
-  );
-  const headers = [
-    ...readdirSync(kernels),
-    ...readdirSync(join(kernels, 'portable')).map((name) => join('portable', name)),
-  ];
-  for (const compiler of ['gcc', 'clang', 'aarch64-linux-gnu-gcc', 'riscv64-linux-gnu-gcc']) {
-    t.test(compiler, { skip: !onPath(compiler) && `no ${compiler}` }, async (t) => {
-      const unit = join(folder, 'unit.c');
-      const args = [...freestandingFlags, ...includes, '-O2', '-c', unit, '-o', join(folder, 'unit.o')];
-      for (const header of headers.filter((name) => name.endsWith('.h'))) {
-        writeFileSync(unit, `#include "${header}"\n`);
-        const build = () => compile({ name: compiler, command: compiler, flags: [], emulator: null }, args);
-        t.doesNotThrow(build, header);
-      }
-    });
+  const headersIn = (path: string) => readdirSync(join(kernels, path)).filter((name) => name.endsWith('.h'));
+  for (const set of kernelSets) {
+    const own = kernelSetOf(set).folder;
+    const folders = [join(here, 'model'), kernels, join(kernels, own), runtimeFolder];
+    const headers = [...headersIn(''), ...headersIn(own).map((name) => join(own, name))];
+    const { compilers, flags } = compilersOf[set];
+    for (const compiler of compilers) {
+      t.test(`${set}, ${compiler}`, { skip: !onPath(compiler) && `no ${compiler}` }, async (t) => {
+        const unit = join(folder, 'unit.c');
+        const includes = folders.map((path) => `-I${path}`);
+        const output = ['-c', unit, '-o', join(folder, 'unit.o')];
+        const args = [...freestandingFlags, ...flags, ...includes, '-O2', ...output];
+        for (const header of headers) {
+          writeFileSync(unit, `#include "${header}"\n`);
+          const build = () => compile({ name: compiler, command: compiler, flags: [], emulator: null }, args);
+          t.doesNotThrow(build, header);
+        }
+      });
+    }
   }
 });

@@ -1,7 +1,7 @@
-/** Cases of matrix products and row gathers in layout "rows", answered by the TypeScript reference. */
+/** Cases of matrix products and row gathers in the layouts of a kernel set, answered by the TypeScript reference. */
 import { quantizeVector } from '../../../codegen/arithmetic/activation.js';
 import { INT32_MAX } from '../../../codegen/arithmetic/fixed.js';
-import { rowsLayout } from '../../../codegen/layout/rows-layout.js';
+import type { KernelSet } from '../../../codegen/layout/kernel-set.js';
 import { gatherRow } from '../../../codegen/ops/embed.js';
 import { type LinearStep, multiplyQuantized } from '../../../codegen/ops/linear.js';
 import { type FormatName, formatNames, formats } from '../../../codegen/quantize/format.js';
@@ -10,9 +10,9 @@ import { Vectors } from '../../codegen/arithmetic/vectors.js';
 import { randomMatrix } from '../../codegen/quantize/random-matrix.js';
 import { type KernelCase, operation, UNTOUCHED } from './kernel-case.js';
 
-/** Format, shape and section of a matrix in layout "rows", as words. */
-function matrixWords(matrix: QuantizedMatrix): number[] {
-  const section = rowsLayout.pack(matrix);
+/** Format, shape and section of a matrix, as words. */
+function matrixWords(matrix: QuantizedMatrix, kernels: KernelSet): number[] {
+  const section = kernels.layoutFor(matrix.format).pack(matrix);
   const padded = new Uint8Array(Math.ceil(section.length / 4) * 4);
   padded.set(section);
   const { format, rows, columns } = matrix;
@@ -20,6 +20,7 @@ function matrixWords(matrix: QuantizedMatrix): number[] {
 }
 
 interface LinearSetting {
+  readonly kernels: KernelSet;
   readonly matrix: QuantizedMatrix;
   readonly values: Int32Array;
   readonly tokens: number;
@@ -30,7 +31,7 @@ interface LinearSetting {
 }
 
 function linearCase(name: string, setting: LinearSetting): KernelCase {
-  const { matrix, values, tokens, first, end, bias, shiftBase } = setting;
+  const { kernels, matrix, values, tokens, first, end, bias, shiftBase } = setting;
   const { rows, columns } = matrix;
   const op = {
     kind: 'linear',
@@ -63,7 +64,13 @@ function linearCase(name: string, setting: LinearSetting): KernelCase {
   }
   const constants = [shift, shiftBase, first, end, tokens];
   const biasWords = bias === null ? [0] : [1, ...bias];
-  const input = [operation.linearRows, ...matrixWords(matrix), ...constants, ...biasWords, ...values];
+  const input = [
+    operation.linearRows,
+    ...matrixWords(matrix, kernels),
+    ...constants,
+    ...biasWords,
+    ...values,
+  ];
   return { name: `${name}, accumulator shift ${shift}`, input, expected };
 }
 
@@ -78,7 +85,10 @@ function middlingShift(matrix: QuantizedMatrix): number {
   return Math.round(sumBits + 30 + TOKEN_SHIFT - RESULT_BITS - Math.max(...matrix.exponents));
 }
 
-export function linearCases(): KernelCase[] {
+/** A multiple of every set's EM_ROW_TILE. */
+const ROW_TILES = 32;
+
+export function linearCases(kernels: KernelSet): KernelCase[] {
   const vectors = new Vectors(5n);
   const cases: KernelCase[] = [];
   const shapes = [
@@ -89,6 +99,8 @@ export function linearCases(): KernelCase[] {
     [5, 100],
     [17, 300],
     [4, 2050],
+    [33, 96],
+    [70, 288],
   ] as const; // rows, columns
   for (const format of formatNames) {
     for (const [i, [rows, columns]] of shapes.entries()) {
@@ -97,22 +109,24 @@ export function linearCases(): KernelCase[] {
         const tokens = [1, 2, 3, 9, 17][i % 5]!; // tiles of tokens, full and ragged
         const values = vectors.activations(tokens * columns, extreme ? 2 + (i % 2) : 0);
         const bias = i % 2 === 0 ? vectors.activations(rows, i) : null;
-        const first = rows > 8 && extreme ? 8 : 0;
-        const setting = { matrix, values, tokens, first, end: rows, bias, shiftBase: middlingShift(matrix) };
+        const first = rows > ROW_TILES && extreme ? ROW_TILES : 0;
+        const shiftBase = middlingShift(matrix);
+        const setting = { kernels, matrix, values, tokens, first, end: rows, bias, shiftBase };
         cases.push(linearCase(`${format} ${rows} x ${columns}${extreme ? ' at the ends' : ''}`, setting));
       }
     }
-    cases.push(...gatherCases(vectors, format));
+    cases.push(...gatherCases(kernels, vectors, format));
   }
-  cases.push(...wideCases(vectors));
+  cases.push(...wideCases(kernels, vectors));
   return cases;
 }
 
 /** Rows whose accumulator passes 2^31, exponents at their ends, saturation both ways. */
-function wideCases(vectors: Vectors): KernelCase[] {
+function wideCases(kernels: KernelSet, vectors: Vectors): KernelCase[] {
   const cases: KernelCase[] = [];
   for (const [format, columns] of [
     ['w16', 4099],
+    ['w4', 16700],
     ['w6', 4300],
     ['w5', 8500],
     ['w8', 16000],
@@ -122,7 +136,7 @@ function wideCases(vectors: Vectors): KernelCase[] {
     matrix.subScales?.fill(-127);
     for (const sign of [1, -1]) {
       const values = new Int32Array(columns).fill(sign * INT32_MAX);
-      const setting = { matrix, values, tokens: 1, first: 0, end: 2, bias: null };
+      const setting = { kernels, matrix, values, tokens: 1, first: 0, end: 2, bias: null };
       cases.push(
         linearCase(`${format} ${columns} columns of one sign`, {
           ...setting,
@@ -142,6 +156,7 @@ function wideCases(vectors: Vectors): KernelCase[] {
     for (const shiftBase of [-60, 0, 40])
       cases.push(
         linearCase(`exponent ${exponents[0]}`, {
+          kernels,
           matrix,
           values,
           tokens: 1,
@@ -155,19 +170,20 @@ function wideCases(vectors: Vectors): KernelCase[] {
   return cases;
 }
 
-function gatherCases(vectors: Vectors, format: FormatName): KernelCase[] {
+function gatherCases(kernels: KernelSet, vectors: Vectors, format: FormatName): KernelCase[] {
   return [
     [1, 1],
     [5, 33],
     [6, 96],
     [4, 130],
+    [45, 160],
   ].flatMap(([rows, columns]) => {
     const matrix = randomMatrix(vectors, { format, rows: rows!, columns: columns! });
     return [0, rows! - 1].map((row): KernelCase => {
       const frac = vectors.between(0, 30);
       const out = new Int32Array(columns!);
       gatherRow(matrix, row, frac, out);
-      const input = [operation.gatherRow, ...matrixWords(matrix), row, frac];
+      const input = [operation.gatherRow, ...matrixWords(matrix, kernels), row, frac];
       return { name: `gather row ${row} of ${format} ${rows} x ${columns}`, input, expected: [...out] };
     });
   });

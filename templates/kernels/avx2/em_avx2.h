@@ -1,0 +1,144 @@
+/*
+ * em_avx2.h - vectors of 32 bytes and the AVX2 instructions that have no operator in C.
+ *
+ * Vector extensions and builtins that gcc and clang share; immintrin.h cannot be had in kernel mode. Operators on vectors wrap.
+ * SPDX-License-Identifier: MIT-0
+ */
+#ifndef EM_AVX2_H
+#define EM_AVX2_H
+
+#include "em_port.h"
+
+/* Views of 32 bytes. Memory is read through them whatever it was written as. */
+typedef em_u8 em_u8x32 __attribute__((vector_size(32), may_alias));
+typedef em_u8 em_u8x8 __attribute__((vector_size(8), may_alias));
+typedef em_i8 em_i8x16 __attribute__((vector_size(16), may_alias));
+typedef em_u16 em_u16x8 __attribute__((vector_size(16), may_alias));
+typedef em_i16 em_i16x16 __attribute__((vector_size(32), may_alias));
+typedef em_u16 em_u16x16 __attribute__((vector_size(32), may_alias));
+typedef em_i32 em_i32x8 __attribute__((vector_size(32), may_alias));
+typedef em_u32 em_u32x8 __attribute__((vector_size(32), may_alias));
+typedef em_u64 em_u64x2 __attribute__((vector_size(16), may_alias));
+typedef em_u64 em_u64x4 __attribute__((vector_size(32), may_alias));
+
+/* Eight int32 anywhere in memory. */
+typedef em_i32 em_i32x8_anywhere __attribute__((vector_size(32), aligned(4), may_alias));
+
+/* Four bytes of activations as one word, eight exponents as another. */
+typedef em_u32 em_word __attribute__((may_alias));
+typedef em_u64 em_word64 __attribute__((may_alias));
+
+/* The types that the builtins are declared with. */
+typedef char em_bytes __attribute__((vector_size(32)));
+typedef char em_bytes16 __attribute__((vector_size(16)));
+typedef short em_shorts8 __attribute__((vector_size(16)));
+typedef short em_shorts __attribute__((vector_size(32)));
+typedef int em_ints __attribute__((vector_size(32)));
+typedef long long em_longs __attribute__((vector_size(32)));
+
+/* Unrolls a loop of a constant number of turns completely. */
+#ifdef __clang__
+#define EM_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define EM_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/*
+ * sum += term, here and now: compilers would collect the additions of an unrolled loop at its end, where the terms no longer fit
+ * the registers.
+ */
+#define EM_ADD(sum, term) \
+    do { \
+        (sum) += (term); \
+        __asm__("" : "+x"(sum)); \
+    } while (0)
+
+/* The word in every lane. */
+EM_INLINE em_u32x8 em_broadcast(em_u32 word)
+{
+    return (em_u32x8){word, word, word, word, word, word, word, word};
+}
+
+EM_INLINE em_u64x4 em_broadcast64(em_u64 word)
+{
+    return (em_u64x4){word, word, word, word};
+}
+
+/* vpmaddubsw: sums of two neighbouring products of unsigned a and signed b; saturates, which callers rule out. */
+EM_INLINE em_u16x16 em_multiply_bytes(em_u8x32 a, em_u8x32 b)
+{
+    return (em_u16x16)__builtin_ia32_pmaddubsw256((em_bytes)a, (em_bytes)b);
+}
+
+/* vpmaddwd: sums of two neighbouring products of signed 16-bit lanes. */
+EM_INLINE em_u32x8 em_multiply_words(em_u16x16 a, em_u16x16 b)
+{
+    return (em_u32x8)__builtin_ia32_pmaddwd256((em_shorts)a, (em_shorts)b);
+}
+
+/* vpsignb: bytes of a with the signs of those of b, 0 where b is 0. a is never -128. */
+EM_INLINE em_u8x32 em_sign_bytes(em_u8x32 a, em_u8x32 b)
+{
+    return (em_u8x32)__builtin_ia32_psignb256((em_bytes)a, (em_bytes)b);
+}
+
+/* vpmuldq: signed 64-bit products of the low halves of 64-bit lanes. */
+EM_INLINE em_u64x4 em_multiply_low(em_u64x4 a, em_u64x4 b)
+{
+    return (em_u64x4)__builtin_ia32_pmuldq256((em_ints)a, (em_ints)b);
+}
+
+/* vpsllvq, vpsrlvq: each lane shifted by its own count; 0 for counts from 64 on. */
+EM_INLINE em_u64x4 em_shift_left_each(em_u64x4 a, em_u64x4 counts)
+{
+    return (em_u64x4)__builtin_ia32_psllv4di((em_longs)a, (em_longs)counts);
+}
+
+EM_INLINE em_u64x4 em_shift_right_each(em_u64x4 a, em_u64x4 counts)
+{
+    return (em_u64x4)__builtin_ia32_psrlv4di((em_longs)a, (em_longs)counts);
+}
+
+/* vpblendd: even 32-bit lanes of a, odd lanes of b. */
+EM_INLINE em_i32x8 em_interleave(em_u64x4 even, em_u64x4 odd)
+{
+    return (em_i32x8)__builtin_ia32_pblendd256((em_ints)even, (em_ints)odd, 0xaa);
+}
+
+/* vpblendvb: lanes of b where mask is -1, of a where it is 0. */
+EM_INLINE em_i32x8 em_select(em_i32x8 a, em_i32x8 b, em_i32x8 mask)
+{
+    return (em_i32x8)__builtin_ia32_pblendvb256((em_bytes)a, (em_bytes)b, (em_bytes)mask);
+}
+
+/* vpmovsxbw: 16 int8 as int16. gcc makes three instructions of a conversion, and clang has no builtin for it. */
+EM_INLINE em_u16x16 em_widen(const em_i8x16 *bytes)
+{
+#ifdef __clang__
+    return (em_u16x16)__builtin_convertvector(*bytes, em_i16x16);
+#else
+    return (em_u16x16)__builtin_ia32_pmovsxbw256((em_bytes16)*bytes);
+#endif
+}
+
+/* vpmovzxwd: 8 uint16 as uint32. */
+EM_INLINE em_u32x8 em_widen_words(const em_u16x8 *words)
+{
+#ifdef __clang__
+    return __builtin_convertvector(*words, em_u32x8);
+#else
+    return (em_u32x8)__builtin_ia32_pmovzxwd256((em_shorts8)*words);
+#endif
+}
+
+/* vpmovzxbd: 8 uint8 as int32. */
+EM_INLINE em_i32x8 em_widen_unsigned(const em_u8x8 *bytes)
+{
+#ifdef __clang__
+    return __builtin_convertvector(*bytes, em_i32x8);
+#else
+    return (em_i32x8)__builtin_ia32_pmovzxbd256((em_bytes16)(em_u64x2){*(const em_word64 *)bytes, 0});
+#endif
+}
+
+#endif /* EM_AVX2_H */
