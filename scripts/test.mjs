@@ -1,12 +1,10 @@
-// `npm test`: sets up what the tests need, compiles, runs them and ends with the line "N passed, N failed, N skipped", which counts
-// assertions. Arguments are parts of the paths of test files; none: all of them. With --lint the linter counts as one more.
-//
-// Every file is a process of its own, as `node dist/test/NAME.test.js` would be: without the runner of tap, which loads modules
-// into every Node process that a test starts, so that none of them would be as users have it, nor as fast.
-import { spawn } from 'node:child_process';
+// `npm test`: sets up what the tests need, compiles, runs them with tap and ends with the line "N passed, N failed, N skipped",
+// which counts assertions. Arguments are parts of the paths of test files; none: all of them. With --lint the linter counts as
+// one more.
+import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join, sep } from 'node:path';
+import { createInterface } from 'node:readline';
 import {
   buildTool,
   crossCompilers,
@@ -16,102 +14,111 @@ import {
   root,
   testTools,
 } from './setup.mjs';
-import { TapReader } from './tap-reader.mjs';
 
-/** A file that takes longer hangs. */
-const timeoutSeconds = 1200;
-/** tap's own limit, for one test of a file. */
-const environment = { ...process.env, TAP_TIMEOUT: '900' };
+const counts = { passed: 0, failed: 0, skipped: 0 };
 
-const total = { passed: 0, failed: 0, skipped: 0 };
-
-/** Test files with one of the words in their paths. What runs whole programs takes longest and comes first. */
+/** Compiled test files with one of the words in their paths, by the sources: dist may hold tests that no longer exist. */
 function testFiles(words) {
   return readdirSync(join(root, 'test'), { recursive: true })
-    .map((name) => join('test', name).replaceAll(sep, '/'))
+    .map((name) => join('test', name))
     .filter((name) => name.endsWith('.test.ts'))
-    .filter((name) => words.length === 0 || words.some((word) => name.includes(word)))
+    .filter((name) => words.length === 0 || words.some((word) => name.replaceAll(sep, '/').includes(word)))
     .sort()
-    .reverse();
+    .map((name) => join('dist', name.replace(/\.ts$/, '.js')));
 }
 
-/** Runs a Node program; what it writes comes back, with why it ended if that was no success. */
-function runNode(args) {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, args, {
-      cwd: root,
-      env: environment,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const output = { stdout: '', stderr: '' };
-    for (const name of ['stdout', 'stderr']) {
-      child[name].setEncoding('utf8').on('data', (text) => {
-        output[name] += text;
-      });
-    }
-    const timer = setTimeout(() => {
-      child.kill('SIGKILL');
-      child.stdout.destroy(); // what it started may live on and keep these open
-      child.stderr.destroy();
-    }, timeoutSeconds * 1000);
-    child.on('close', (code, signal) => {
-      clearTimeout(timer);
-      const failure = code === 0 ? undefined : signal === null ? `exit code ${code}` : `ended by ${signal}`;
-      resolve({ ...output, failure });
-    });
-  });
+/** Names begin with a compiled test file: that of its source instead. */
+const sourceOf = (name) => name.replace(/^dist.(\S*)\.test\.js/, '$1.test.ts');
+
+function lint() {
+  const biome = join(root, 'node_modules', '@biomejs', 'biome', 'bin', 'biome');
+  const { status } = spawnSync(process.execPath, [biome, 'check', '.'], { cwd: root, stdio: 'inherit' });
+  counts[status === 0 ? 'passed' : 'failed'] += 1;
+  console.log(`${status === 0 ? 'ok    ' : 'FAILED'} lint`);
 }
 
-function show(name, counts, startedMs, lines) {
-  for (const key of Object.keys(total)) total[key] += counts[key];
-  done += 1;
-  const verdict = counts.failed === 0 ? 'ok    ' : 'FAILED';
-  const took = `${((performance.now() - startedMs) / 1000).toFixed(1)} s`;
-  console.log(
-    [`${verdict} ${`${done}/${all}`.padStart(7)} ${took.padStart(8)}  ${name}`, ...lines].join('\n'),
-  );
-}
+/**
+ * Reads what tap writes (https://testanything.org/tap-version-14-specification.html): files are subtests, tests are subtests of
+ * files. A test point that closes a subtest is not counted, for its parts were; unless it failed and none of them did, as when a
+ * process died.
+ */
+class TapReader {
+  open = []; // the subtests that are open, outermost first: { name, failures }
+  diagnostics = 0; // indentation of the diagnostics that are being shown; 0: none
+  files = 0;
 
-async function runFile(name) {
-  const startedMs = performance.now();
-  const compiled = join('dist', name.replace(/\.ts$/, '.js'));
-  const { stdout, stderr, failure } = await runNode(['--enable-source-maps', compiled]);
-  const reader = new TapReader();
-  for (const line of stdout.split('\n')) reader.read(line);
-  const { counts, lines } = reader;
-  if (failure !== undefined && counts.failed === 0) {
-    counts.failed += 1;
-    lines.push(`       not ok: ${failure}`);
-  } else if (counts.passed + counts.failed + counts.skipped === 0) {
-    counts.failed += 1;
-    lines.push('       not ok: no tests in this file');
+  constructor(total) {
+    this.total = total;
   }
-  if (counts.failed > 0 && stderr.trim() !== '') lines.push(stderr.trimEnd());
-  show(name, counts, startedMs, lines);
-}
 
-async function lint() {
-  const startedMs = performance.now();
-  const { stdout, stderr, failure } = await runNode(['node_modules/@biomejs/biome/bin/biome', 'check', '.']);
-  const counts = { passed: failure === undefined ? 1 : 0, failed: failure === undefined ? 0 : 1, skipped: 0 };
-  show('lint', counts, startedMs, failure === undefined ? [] : [stdout, stderr]);
+  read(line) {
+    const indent = line.length - line.trimStart().length;
+    const text = line.trim();
+    if (this.diagnostics > 0 && (indent >= this.diagnostics || text === '')) {
+      console.log(line);
+      if (text === '...' && indent === this.diagnostics) this.diagnostics = 0;
+      return;
+    }
+    this.diagnostics = 0;
+    const level = indent / 4;
+    const subtest = /^# Subtest: (.*)$/.exec(text);
+    if (subtest !== null) this.open[level] = { name: subtest[1], failures: counts.failed };
+    const point = /^(not ok|ok) \d+(?: - (.*?))?(?: # (time=\S+|(?:SKIP|TODO)\b.*))?$/.exec(text);
+    if (point !== null && Number.isInteger(level)) {
+      this.point(line, level, point[1] === 'ok', point[2] ?? '', point[3] ?? '');
+    }
+  }
+
+  point(line, level, isOk, name, directive) {
+    const closed = this.open[level];
+    const path = sourceOf([...this.open.slice(0, level).map((subtest) => subtest.name), name].join(' > '));
+    this.open.length = Math.min(this.open.length, level);
+    const isEmptyFile = level === 0 && closed !== undefined && directive.startsWith('SKIP no tests');
+    if (isEmptyFile) isOk = false;
+    const isAccountedFor = closed !== undefined && (isOk || counts.failed > closed.failures);
+    if (!isEmptyFile && /^(SKIP|TODO)/.test(directive)) {
+      counts.skipped += 1;
+      console.log(`       skipped: ${path} (${directive.replace(/^\w+ ?/, '')})`);
+    } else if (!isAccountedFor) {
+      counts[isOk ? 'passed' : 'failed'] += 1;
+      if (!isOk) {
+        console.log(`NOT OK ${path}${isEmptyFile ? ': no tests in this file' : ''}`);
+        this.diagnostics = line.length - line.trimStart().length + 2;
+      }
+    }
+    if (level === 0 && closed !== undefined) this.file(isOk, name, directive);
+  }
+
+  file(isOk, name, directive) {
+    this.files += 1;
+    const seconds = /^time=([\d.]+)ms/.exec(directive);
+    const took = seconds === null ? '' : `${(Number(seconds[1]) / 1000).toFixed(1)} s`;
+    const place = `${this.files}/${this.total}`.padStart(7);
+    console.log(`${isOk ? 'ok    ' : 'FAILED'} ${place} ${took.padStart(8)}  ${sourceOf(name)}`);
+  }
 }
 
 const args = process.argv.slice(2);
 await installTools([...hostCompiler, ...crossCompilers, ...emulators, ...testTools]);
 buildTool();
-
-const jobs = testFiles(args.filter((arg) => !arg.startsWith('--'))).map((name) => () => runFile(name));
-if (jobs.length === 0) {
+if (args.includes('--lint')) lint();
+const files = testFiles(args.filter((arg) => !arg.startsWith('--')));
+if (files.length === 0) {
   console.log(`no test file has one of these in its path: ${args.join(', ')}`);
-  total.failed += 1;
+  counts.failed += 1;
+} else {
+  const tap = join(root, 'node_modules', 'tap', 'dist', 'esm', 'run.mjs');
+  const child = spawn(process.execPath, [tap, '--reporter=tap', ...files], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, NODE_OPTIONS: '' },
+  });
+  const ended = new Promise((resolve) => child.on('close', resolve));
+  const reader = new TapReader(files.length);
+  for await (const line of createInterface({ input: child.stdout })) reader.read(line);
+  const code = await ended;
+  // Files that never came to an end, or a failure that tap did not write down.
+  if (reader.files < files.length || (code !== 0 && counts.failed === 0)) counts.failed += 1;
 }
-if (args.includes('--lint')) jobs.unshift(lint);
-let done = 0;
-const all = jobs.length;
-const worker = async () => {
-  for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) await job();
-};
-await Promise.all(Array.from({ length: Math.min(8, availableParallelism()) }, worker));
-console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
-process.exitCode = total.failed === 0 ? 0 : 1;
+console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+process.exitCode = counts.failed === 0 ? 0 : 1;
