@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <time.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -78,6 +79,22 @@ static void work_off(struct pool *pool)
     }
 }
 
+/*
+ * Waits for a signal, but not for ever: emulators of weakly ordered machines have lost the order of a store and the load behind
+ * it, and with it a wake-up. The caller looks at its condition again.
+ */
+static void doze(pthread_cond_t *condition, pthread_mutex_t *lock)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 5000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_cond_timedwait(condition, lock, &until);
+}
+
 /* Spins, then sleeps, until there is work. Returns 0 at the end. */
 static int await_work(struct pool *pool)
 {
@@ -91,7 +108,7 @@ static int await_work(struct pool *pool)
     /* Announced before looking again, while pool_run publishes before it looks here: one of the two sees the other. */
     atomic_fetch_add(&pool->sleepers, 1);
     while (untaken(pool) == 0 && !atomic_load(&pool->stop)) {
-        pthread_cond_wait(&pool->work, &pool->lock);
+        doze(&pool->work, &pool->lock);
     }
     atomic_fetch_sub(&pool->sleepers, 1);
     pthread_mutex_unlock(&pool->lock);
@@ -129,7 +146,7 @@ static void await_done(struct pool *pool)
     pthread_mutex_lock(&pool->lock);
     atomic_store(&pool->waiting, 1);
     while (atomic_load(&pool->done) != pool->count) {
-        pthread_cond_wait(&pool->idle, &pool->lock);
+        doze(&pool->idle, &pool->lock);
     }
     atomic_store(&pool->waiting, 0);
     pthread_mutex_unlock(&pool->lock);
