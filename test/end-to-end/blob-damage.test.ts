@@ -25,7 +25,7 @@ import {
 
 t.setTimeout(1_800_000);
 
-const driver = join(projectRoot, 'test', 'end-to-end', 'library_driver.c');
+const driver = join(projectRoot, 'test', 'end-to-end', 'library_driver');
 
 /** The first target that this machine itself can run: sanitizers need more than an emulator gives. */
 const target = await (async () => {
@@ -70,15 +70,16 @@ async function built(t: Test, model: TinyModel, plan: Plan, prompt: string | nul
 
 /** Compiles the library of a bundle with the driver; em_mem.c stays out, for the sanitizers bring their own memory functions. */
 function sanitized(bundle: string, compiler: (typeof compilers)[number]): string {
-  const sources = readdirSync(join(bundle, 'src')).filter(
-    (name) => name.endsWith('.c') && name !== 'em_mem.c',
-  );
+  const sourcesIn = (folder: string) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.c') && name !== 'em_mem.c')
+      .map((name) => join(folder, name));
   const program = join(bundle, `driver-${compiler.name}`);
   const cpu = target!.toolchains.find(({ family }) => family === compiler.command)!.cpuFlags;
   const warnings = ['-std=c11', '-Wall', '-Wextra', '-Werror'];
-  const paths = sources.map((name) => join(bundle, 'src', name));
-  const include = ['-I', join(bundle, 'src')];
-  compile(compiler, [...sanitizerFlags, ...cpu, ...warnings, ...include, ...paths, driver, '-o', program]);
+  const src = join(bundle, 'src');
+  const sources = [...sourcesIn(src), ...sourcesIn(driver)];
+  compile(compiler, [...sanitizerFlags, ...cpu, ...warnings, '-I', src, ...sources, '-o', program]);
   return program;
 }
 
