@@ -3,6 +3,7 @@ import { EmbedError } from '../diagnostics/error.js';
 import { nearestName } from '../diagnostics/nearest-name.js';
 import { build } from './build.js';
 import type { Command } from './command.js';
+import { completion } from './completion.js';
 import { doctor } from './doctor.js';
 import { evaluate } from './evaluate.js';
 import { help } from './help.js';
@@ -20,6 +21,7 @@ export const commands: readonly Command[] = [
   inspect,
   targetsCommand,
   doctor,
+  completion,
   help,
 ];
 
