@@ -62,11 +62,7 @@ export interface Speed {
   readonly promptTokens: number | null;
   readonly promptTokensPerSecond: number | null;
   readonly generatedTokens: number | null;
-  readonly tokensPerSecond: {
-    readonly median: number | null;
-    readonly p5: number | null;
-    readonly p95: number | null;
-  };
+  readonly tokensPerSecond: Rate;
   readonly timeToFirstTokenMs: number | null;
   readonly msPerToken: {
     readonly p50: number | null;
@@ -89,36 +85,55 @@ export interface RunFacts {
 /** Value at a share of ascending values, nearest rank; null of none. */
 function percentile(ascending: readonly number[], share: number): number | null {
   if (ascending.length === 0) return null;
-  return ascending[Math.max(0, Math.ceil(share * ascending.length) - 1)]!;
+  return ascending[Math.max(0, Math.ceil(share * ascending.length - 1e-9) - 1)]!;
 }
 
 const round = (value: number | null, digits = 3) => (value === null ? null : Number(value.toFixed(digits)));
 
-/** Speed from the per-token times of a run. The first token comes from the prompt: its time counts there. */
-export function speedOf(outcome: RunOutcome): Speed {
-  const { timing, tokens } = outcome;
-  const ascending = tokens
-    .slice(1)
-    .map((t) => t.ns / 1e6)
-    .sort((a, b) => a - b);
+export interface Rate {
+  readonly median: number | null;
+  readonly p5: number | null;
+  readonly p95: number | null;
+}
+
+/** Rates of steps that took so many milliseconds each: the fifth percentile is that of a slow step. Null without any. */
+export function rateOf(msPerStep: readonly number[]): Rate {
+  const ascending = [...msPerStep].sort((a, b) => a - b);
   const perSecond = (share: number) => {
-    const ms = percentile(ascending, 1 - share + 1e-9);
-    return ms === null || ms === 0 ? null : 1000 / ms;
+    const ms = percentile(ascending, 1 - share);
+    return ms === null || ms === 0 ? null : round(1000 / ms);
   };
-  const promptMs = timing === null ? null : timing.promptNs / 1e6;
+  return { median: perSecond(0.5), p5: perSecond(0.05), p95: perSecond(0.95) };
+}
+
+/** Milliseconds a token of the prompt, of every run that says so. */
+export function promptMsPerToken(runs: readonly RunOutcome[]): number[] {
+  return runs.flatMap(({ timing }) =>
+    timing === null || timing.promptNs === 0 ? [] : [timing.promptNs / 1e6 / timing.promptTokens],
+  );
+}
+
+/**
+ * Speed from the per-token times of one run, or of several of the same request: tokens are then taken together, and of the
+ * prompts' times the median. The first token comes from the prompt: its time counts there.
+ */
+export function speedOf(runs: readonly [RunOutcome, ...RunOutcome[]]): Speed {
+  const [{ timing, tokens }] = runs;
+  const ascending = runs
+    .flatMap((run) => run.tokens.slice(1).map(({ ns }) => ns / 1e6))
+    .sort((a, b) => a - b);
+  const firstTokenMs = runs
+    .flatMap((run) =>
+      run.timing === null || run.tokens.length === 0 ? [] : [(run.timing.promptNs + run.tokens[0]!.ns) / 1e6],
+    )
+    .sort((a, b) => a - b);
   return {
     threads: timing?.threads ?? null,
     promptTokens: timing?.promptTokens ?? null,
-    promptTokensPerSecond:
-      promptMs === null || promptMs === 0 ? null : round((timing!.promptTokens * 1000) / promptMs),
+    promptTokensPerSecond: rateOf(promptMsPerToken(runs)).median,
     generatedTokens: tokens.length,
-    tokensPerSecond: {
-      median: round(perSecond(0.5)),
-      p5: round(perSecond(0.05)),
-      p95: round(perSecond(0.95)),
-    },
-    timeToFirstTokenMs:
-      promptMs === null || tokens.length === 0 ? null : round(promptMs + tokens[0]!.ns / 1e6),
+    tokensPerSecond: rateOf(ascending),
+    timeToFirstTokenMs: round(percentile(firstTokenMs, 0.5)),
     msPerToken: {
       p50: round(percentile(ascending, 0.5)),
       p90: round(percentile(ascending, 0.9)),
@@ -183,7 +198,7 @@ export function composeResult(
       stackBytes: memory.stackBytes,
       peakRssBytes: outcome?.memory?.peakRss ?? null,
     },
-    speed: outcome === null ? noSpeed : speedOf(outcome),
+    speed: outcome === null ? noSpeed : speedOf([outcome]),
     output: {
       prompt: facts?.prompt ?? null,
       promptIds: outcome?.promptIds ?? null,

@@ -32,6 +32,10 @@ export interface RunnerRequest {
   readonly chunk: number | null;
   /** File for the output of every op (templates/runner/trace.h). */
   readonly trace?: string;
+  /** Whether the logits of all positions are computed, for their digest; absent: yes. The prompt takes longer with it. */
+  readonly digest?: boolean;
+  /** Whether to go on after a token that ends the text; absent: no. */
+  readonly ignoreEnd?: boolean;
 }
 
 /** Arguments of em-run for a request, behind the blob. */
@@ -41,6 +45,8 @@ export function runnerArguments(request: RunnerRequest): string[] {
   if (ids !== null) args.push(`--ids=${ids.join(',')}`);
   else if (prompt !== null) args.push(`--prompt=${prompt}`);
   if (chunk !== null) args.push(`--chunk=${chunk}`);
+  if (request.digest === false) args.push('--no-digest');
+  if (request.ignoreEnd) args.push('--ignore-end');
   if (request.trace !== undefined) args.push(`--trace=${request.trace}`);
   if (sampling.temperatureQ16 > 0) {
     args.push(`--temperature=${decimalOf(sampling.temperatureQ16)}`, `--seed=${sampling.seed}`);

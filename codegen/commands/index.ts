@@ -1,6 +1,7 @@
 /** The commands, in the order of help, and the way from a name to one of them. */
 import { EmbedError } from '../diagnostics/error.js';
 import { nearestName } from '../diagnostics/nearest-name.js';
+import { bench } from './bench.js';
 import { build } from './build.js';
 import type { Command } from './command.js';
 import { completion } from './completion.js';
@@ -16,6 +17,7 @@ import { verify } from './verify.js';
 export const commands: readonly Command[] = [
   build,
   run,
+  bench,
   evaluate,
   verify,
   inspect,

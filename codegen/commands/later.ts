@@ -11,12 +11,10 @@ const ownPlan =
 const freestanding =
   'src/ of a bundle is freestanding C that can be compiled into anything; its interface is src/em.h';
 const resultFile = 'build and run write their result with --json; embed-model inspect RESULT shows one';
-const measure = 'embed-model run BUNDLE --tokens N shows the speed of one run';
 const validate =
   'embed-model eval BUNDLE --text FILE measures what quantization costs and judges it by a limit of 2 %';
 
 export const laterCommands: Readonly<Record<string, string>> = {
-  bench: measure,
   deploy: bundleOnBoard,
   boards: bundleOnBoard,
   report: resultFile,
@@ -47,8 +45,6 @@ export const laterOptions: Readonly<Record<string, string>> = {
   'kernel-headers': freestanding,
   'bare-metal': freestanding,
   'dry-run': 'build into an --out of its own with --no-run; nothing else is written',
-  'prompt-tokens': measure,
-  repeat: measure,
   html: resultFile,
   junit: resultFile,
   markdown: resultFile,

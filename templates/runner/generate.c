@@ -109,7 +109,7 @@ static int run_tokens(struct generation *run, const char **reason)
         if (failed) {
             return failed;
         }
-        if (em_is_end(id)) {
+        if (em_is_end(id) && !options->ignore_end) {
             *reason = "end";
             return 0;
         }

@@ -11,8 +11,8 @@
 #include "report.h"
 
 /*
- * Runs the prompt and generates until options->tokens were chosen or one of them ends the text; that one is reported
- * too. The digest covers the logits of every position that was computed, in order: those of the prompt, then those of
+ * Runs the prompt and generates until options->tokens were chosen or, unless options->ignore_end, one of them ends the
+ * text; that one is reported too. The digest covers the logits of every position that was computed, in order: those of the prompt, then those of
  * every chosen token but the last, whose logits nobody needs.
  */
 int generate(em_model *model, const struct options *options, struct report *report, struct failure *failure);

@@ -1,0 +1,138 @@
+/** bench: runs a bundle several times over and makes the record of its speed and memory. */
+import { type Manifest, readManifest } from '../codegen/bundle/manifest.js';
+import { EmbedError } from '../codegen/diagnostics/error.js';
+import type { StageContext } from '../codegen/progress.js';
+import type { LocalMode } from './local.js';
+import { promptMsPerToken, type Rate, type Result, rateOf, speedOf } from './result.js';
+import { equalsGolden, type RunnerRequest, resultOf, runRunner } from './run-bundle.js';
+import type { RunOutcome } from './run-outcome.js';
+
+export interface BenchOptions {
+  /** Tokens of the prompt; null: 64, or half of a shorter context. */
+  readonly promptTokens: number | null;
+  /** Tokens to generate; null: 64, or what a shorter context leaves. */
+  readonly tokens: number | null;
+  /** Runs that are measured; at least one. */
+  readonly repeat: number;
+  /** 0: one a processor. */
+  readonly threads: number;
+  readonly mode: LocalMode;
+}
+
+/** What a benchmark knows beyond the record of one run. */
+export interface BenchFigures {
+  readonly repeats: number;
+  /** Of the prompts of the repeats. */
+  readonly promptTokensPerSecond: Rate;
+  /** Blob + arena + what a runner may need besides. */
+  readonly peakRssLimitBytes: number;
+  /** Whether every repeat stayed below the limit; null where peak memory was not measured. */
+  readonly peakRssWithinLimit: boolean | null;
+}
+
+/**
+ * The record of a run, its speed over all repeats: latencies of all their tokens taken together, medians of what a repeat has
+ * once. `output` is what every repeat generated, with the digest of the warm-up.
+ */
+export interface BenchResult extends Result {
+  readonly bench: BenchFigures;
+}
+
+const defaultTokens = 64;
+
+/** Beside blob and arena, a runner may hold 1.5 MiB: its code, its libc, its stacks, its buffers. */
+export const runnerAllowanceBytes = 1.5 * 2 ** 20;
+
+/**
+ * Runs the golden prompt once, to know that what is measured is right, the request once to warm up, then `repeat` times without
+ * a digest. Throws EM1204 where the tokens do not fit the context, and what runRunner throws.
+ */
+export async function benchBundle(
+  bundle: string,
+  options: BenchOptions,
+  { progress, signal }: StageContext,
+): Promise<BenchResult> {
+  const manifest = readManifest(bundle);
+  const request = benchRequest(manifest, options);
+  const run = async (one: RunnerRequest) => {
+    const done = await runRunner(bundle, manifest, one, options.mode, signal);
+    progress.advance(1);
+    return done;
+  };
+  progress.begin('bench', options.repeat + 2, 'run');
+  const matchesGolden = await checkGolden(manifest, request, async (golden) => (await run(golden)).outcome);
+  const warmUp = await run({ ...request, digest: true });
+  const repeats: RunOutcome[] = [];
+  for (let i = 0; i < options.repeat; i++) repeats.push((await run(request)).outcome);
+  progress.end(warmUp.emulated ? 'emulated' : undefined);
+
+  const ids = (outcome: RunOutcome) => outcome.tokens.map(({ id }) => id).join();
+  const isSame = repeats.every((repeat) => ids(repeat) === ids(warmUp.outcome));
+  const memory = bounded(manifest, warmUp.emulated ? [] : repeats);
+  const warnings = memory.peakRssWithinLimit === false ? [limitWarning(memory)] : [];
+  const outcome = { ...warmUp.outcome, memory: memory.largest };
+  const result = await resultOf(
+    bundle,
+    manifest,
+    { outcome, emulated: warmUp.emulated },
+    null,
+    isSame ? matchesGolden : false,
+    warnings,
+  );
+  const { peakRssLimitBytes, peakRssWithinLimit } = memory;
+  const promptTokensPerSecond = rateOf(promptMsPerToken(repeats));
+  return {
+    ...result,
+    speed: speedOf([repeats[0]!, ...repeats.slice(1)]),
+    bench: { repeats: repeats.length, promptTokensPerSecond, peakRssLimitBytes, peakRssWithinLimit },
+  };
+}
+
+/** A prompt of ids that the model takes: those of the golden run, over and over. */
+function benchRequest(manifest: Manifest, options: BenchOptions): RunnerRequest {
+  const { context, golden } = manifest;
+  const promptTokens = options.promptTokens ?? Math.max(1, Math.min(defaultTokens, Math.floor(context / 2)));
+  const tokens = options.tokens ?? Math.max(1, Math.min(defaultTokens, context - promptTokens));
+  if (promptTokens + tokens > context) {
+    throw new EmbedError('EM1204', {
+      where: '--prompt-tokens and --tokens',
+      why: `${promptTokens} and ${tokens} are more than the context of ${context}`,
+      fix: 'ask for fewer, or build with a larger --context',
+    });
+  }
+  const known = golden.flatMap(({ promptIds, tokenIds }) => [...promptIds, ...tokenIds]);
+  const ids = Array.from({ length: promptTokens }, (_, i) => known[i % known.length] ?? 0);
+  return {
+    ...{ prompt: null, ids, tokens, threads: options.threads, chunk: null },
+    sampling: { temperatureQ16: 0, topK: 0, topPQ16: 65536, seed: '0' },
+    digest: false,
+    ignoreEnd: true,
+  };
+}
+
+/** Whether the first golden run comes out as it should; null where the manifest has none. */
+async function checkGolden(
+  { golden: [golden] }: Manifest,
+  { threads }: RunnerRequest,
+  run: (request: RunnerRequest) => Promise<RunOutcome>,
+): Promise<boolean | null> {
+  if (golden === undefined) return null;
+  const { promptIds, tokenIds, sampling } = golden;
+  const request = { prompt: null, ids: promptIds, tokens: tokenIds.length, sampling, threads, chunk: null };
+  return equalsGolden(await run(request), golden);
+}
+
+/** The repeat that took the most memory, and whether that is within the limit. */
+function bounded({ memory: { blobBytes, arenaBytes } }: Manifest, repeats: readonly RunOutcome[]) {
+  const peakRssLimitBytes = blobBytes + arenaBytes + runnerAllowanceBytes;
+  const known = repeats.flatMap(({ memory }) =>
+    memory === null || memory.peakRss === null ? [] : [{ ...memory, peakRss: memory.peakRss }],
+  );
+  const largest = known.sort((a, b) => b.peakRss - a.peakRss)[0] ?? null;
+  const peakRssWithinLimit = largest === null ? null : largest.peakRss <= peakRssLimitBytes;
+  return { largest, peakRssLimitBytes, peakRssWithinLimit };
+}
+
+function limitWarning({ largest, peakRssLimitBytes }: ReturnType<typeof bounded>): string {
+  return `peak memory of ${largest?.peakRss} bytes is above the limit of ${peakRssLimitBytes}: blob, arena and 1.5 MiB`;
+}
