@@ -25,8 +25,7 @@ const kernelFiles = [
   'em_quantize.h',
   'em_norm.h',
   'em_elementwise.h',
-  'em_registers.h',
-  'em_cache_words.h',
+  'em_cache_types.h',
   'em_attention.h',
   'em_linear_op.h',
   'em_dispatch.h',
@@ -48,7 +47,7 @@ export function emitSources(input: EmissionInput, kernels: KernelSet): Map<strin
   files.set('model.c', render('model.c.hbs', modelView(input)));
   for (const name of [...runtimeFiles, ...(input.hasTokenizer ? tokenizerFiles() : [])])
     files.set(name, read(`runtime/${name}`));
-  for (const name of kernelFiles) files.set(name, read(`kernels/${name}`));
+  for (const name of [...kernelFiles, ...kernels.shared]) files.set(name, read(`kernels/${name}`));
   for (const name of kernels.headers) files.set(name, read(`kernels/${kernels.folder}/${name}`));
   return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -9,6 +9,8 @@
  *                                                                            besides its integers: group sums, shifted copies
  *   em_linear_rows(op, matrix, bias, activations, tokens, first, end, out)   rows are multiples of EM_ROW_TILE, or the last
  *   em_gather_row(matrix, row, frac, out)                                    a token's embedding from the same packed weights
+ *
+ * and its em_cache.h the part of attention that is done for every cached position (templates/kernels/em_cache_types.h).
  */
 import type { KernelSet as KernelSetName } from '../../targets/target.js';
 import type { FormatName } from '../quantize/format.js';
@@ -35,32 +37,64 @@ export interface KernelSet {
   /** Folder of its headers under templates/kernels. */
   readonly folder: string;
   readonly headers: readonly string[];
+  /** Headers of templates/kernels itself that not every set uses. */
+  readonly shared: readonly string[];
   layoutFor(format: FormatName): Layout;
   /** EM_PREPARED_BYTES of its em_linear.h: bytes that em_prepare makes of a row of activations, a multiple of 64. */
   preparedBytes(columns: number): number;
+  /** EM_CACHE_BLOCK of its em_cache.h: the KV cache has memory for a multiple of so many positions. */
+  readonly cacheBlock: number;
 }
+
+/** A KV cache of plain rows, and what its sums are made of. */
+const rowCache = ['em_cache_rows.h', 'em_cache_plain.h', 'em_softmax.h'];
+const wordCache = [...rowCache, 'em_cache_words.h', 'em_registers.h'];
 
 const sets: Readonly<Record<KernelSetName, KernelSet>> = {
   portable: {
     name: 'portable',
     folder: 'portable',
-    headers: ['em_linear.h'],
+    headers: ['em_linear.h', 'em_cache.h', 'em_row_sums.h'],
+    shared: wordCache,
     layoutFor: () => rowsLayout,
     preparedBytes: () => 0,
+    cacheBlock: 1,
   },
   avx2: {
     name: 'avx2',
     folder: 'avx2',
-    headers: ['em_linear.h', 'em_avx2.h', 'em_grouped.h', 'em_prepare.h', 'em_tile.h', 'em_w8.h'],
+    headers: [
+      'em_linear.h',
+      'em_cache.h',
+      'em_avx2.h',
+      'em_grouped.h',
+      'em_prepare.h',
+      'em_tile.h',
+      'em_w8.h',
+      'em_row_sums.h',
+    ],
+    shared: rowCache,
     layoutFor: () => avx2Layout,
     preparedBytes: avx2PreparedBytes,
+    cacheBlock: 1,
   },
   swar: {
     name: 'swar',
     folder: 'swar',
-    headers: ['em_linear.h', 'em_grouped.h', 'em_w8.h', 'em_prepare.h', 'em_requantize.h', 'em_lanes.h'],
+    headers: [
+      'em_linear.h',
+      'em_cache.h',
+      'em_grouped.h',
+      'em_w8.h',
+      'em_prepare.h',
+      'em_requantize.h',
+      'em_lanes.h',
+      'em_row_sums.h',
+    ],
+    shared: wordCache,
     layoutFor: () => lanesLayout,
     preparedBytes: lanesPreparedBytes,
+    cacheBlock: 1,
   },
 };
 

@@ -25,6 +25,8 @@ export interface MemoryPlan {
   readonly cacheBytes: number;
   readonly activationBytes: number;
   readonly arenaBytes: number;
+  /** Positions that cache and scores have memory for: the context in whole blocks of the kernel set. */
+  readonly cachePositions: number;
 }
 
 /** Bytes reserved for struct em_model and an opened tokenizer; the emitted C asserts that they suffice. */
@@ -123,8 +125,9 @@ export function planMemory(graph: Graph, batch: number, kernels: KernelSet): Mem
     return at;
   };
   const { kvHeads, headDim } = graph.cache;
-  const slots = graph.layerCount * kvHeads * graph.context;
-  const shape = `[${graph.layerCount}][${kvHeads}][${graph.context}]`;
+  const cachePositions = Math.ceil(graph.context / kernels.cacheBlock) * kernels.cacheBlock;
+  const slots = graph.layerCount * kvHeads * cachePositions;
+  const shape = `[${graph.layerCount}][${kvHeads}][${cachePositions}]`;
   const cache = [
     append('keys', slots * headDim, `int8${shape}[${headDim}]`),
     append('values', slots * headDim, `int8${shape}[${headDim}]`),
@@ -136,13 +139,13 @@ export function planMemory(graph: Graph, batch: number, kernels: KernelSet): Mem
   const work = [
     append(
       'scores',
-      heads * graph.context * 4,
-      `int32[${heads}][${graph.context}], work memory of attention`,
+      heads * cachePositions * 4,
+      `int32[${heads}][${cachePositions}], work memory of attention`,
     ),
     append(
       'weights',
-      heads * graph.context * 4,
-      `int32[${heads}][${graph.context}], work memory of attention`,
+      heads * cachePositions * 4,
+      `int32[${heads}][${cachePositions}], work memory of attention`,
     ),
     append('order', graph.vocabSize * 4, `int32[${graph.vocabSize}], work memory of sampling`),
   ];
@@ -157,5 +160,6 @@ export function planMemory(graph: Graph, batch: number, kernels: KernelSet): Mem
     cacheBytes,
     activationBytes: arenaBytes - STATE_BYTES - cacheBytes,
     arenaBytes,
+    cachePositions,
   };
 }

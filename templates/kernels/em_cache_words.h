@@ -15,7 +15,7 @@
 #ifndef EM_CACHE_WORDS_H
 #define EM_CACHE_WORDS_H
 
-#include "em_fixed.h"
+#include "em_cache_types.h"
 #include "em_registers.h"
 
 /* Eight elements. */
@@ -87,6 +87,21 @@ EM_INLINE void em_dot_keys(const struct em_paired_query *query, const em_i8 *key
     }
 }
 
+/* em_dots_plain of em_cache_plain.h, four keys at a time; head_dim is a multiple of 8. */
+EM_INLINE void em_dots_in_words(const em_i32 *query, em_i32 shift, const em_i8 *keys, em_u32 head_dim, em_u32 count,
+                                em_i32 *dots)
+{
+    struct em_paired_query paired;
+    em_u32 j = 0;
+    em_pair_query(query, head_dim, shift, &paired);
+    for (; count - j >= 4u; j += 4u) {
+        em_dot_keys(&paired, keys + (em_u64)j * head_dim, head_dim, 4, dots + j);
+    }
+    for (; j < count; j++) {
+        em_dot_keys(&paired, keys + (em_u64)j * head_dim, head_dim, 1, dots + j);
+    }
+}
+
 /* ---- Values ------------------------------------------------------------------------------------------------------ */
 
 /* Adds weight * (128 + value) over `count` <= 512 positions to 8 * words sums; `words` is a constant of at most 3. */
@@ -113,6 +128,26 @@ EM_INLINE void em_sum_words(const em_i32 *weights, const em_i8 *values, em_u32 h
             em_u64 lanes = pair == 0 ? first : pairs[i][pair - 1u];
             sums[8u * i + pair] += (em_u32)lanes;
             sums[8u * i + 4u + pair] += (em_u32)(lanes >> 32);
+        }
+    }
+}
+
+/* em_sum_strip_plain of em_cache_plain.h for a width that is a multiple of 8; weights sum to `total`. */
+EM_INLINE void em_sum_strip_in_words(const em_i32 *weights, em_u64 total, const em_i8 *values, em_u32 head_dim,
+                                     em_u32 width, em_u32 count, em_i64 *sums)
+{
+    for (em_u32 i = 0; i < width; i++) {
+        sums[i] = -(em_i64)(128u * total);
+    }
+    for (em_u32 first = 0; first < count; first += EM_VALUE_BLOCK) {
+        em_u32 block = count - first < EM_VALUE_BLOCK ? count - first : EM_VALUE_BLOCK;
+        const em_i8 *value = values + (em_u64)first * head_dim;
+        em_u32 i = 0;
+        for (; width - i >= 24u; i += 24u) {
+            em_sum_words(weights + first, value + i, head_dim, 3, block, sums + i);
+        }
+        for (; i < width; i += 8u) {
+            em_sum_words(weights + first, value + i, head_dim, 1, block, sums + i);
         }
     }
 }

@@ -87,13 +87,14 @@ static void em_attention_task(void *arg, em_u32 head)
     const struct em_attention_job *job = arg;
     const struct em_attention_shape *shape = job->shape;
     em_u32 kv_head = head / (shape->heads / shape->kv_heads);
-    em_u64 row = (em_u64)shape->heads * shape->head_dim;
-    em_u64 at = (em_u64)head * shape->head_dim;
+    struct em_kv_cache cache = em_head_cache(&job->cache, shape, kv_head);
+    em_u64 row = (em_u64)shape->heads * em_head_dim(shape);
+    em_u64 at = (em_u64)head * em_head_dim(shape);
     struct em_attention_scratch scratch = job->scratch;
-    scratch.scores += (em_u64)head * shape->context;
-    scratch.weights += (em_u64)head * shape->context;
+    scratch.scores += (em_u64)head * shape->positions;
+    scratch.weights += (em_u64)head * shape->positions;
     for (em_u32 t = 0; t < job->tokens; t++, at += row) {
-        em_attend(job->op, shape, &job->cache, &scratch, job->query + at, kv_head, job->position + t, job->out + at);
+        em_attend(job->op, shape, &cache, &scratch, job->query + at, job->position + t, job->out + at);
     }
 }
 
@@ -103,13 +104,11 @@ EM_UNUSED EM_NOINLINE static void em_attention(struct em_model *m, const struct 
                                                struct em_attention_scratch scratch, const em_i32 *query,
                                                const em_i32 *key, const em_i32 *value, em_u32 tokens, em_i32 *out)
 {
-    em_u32 width = shape->kv_heads * shape->head_dim;
+    em_u32 head_dim = em_head_dim(shape);
     for (em_u32 h = 0; h < shape->kv_heads; h++) {
-        em_u64 slot = (em_u64)h * shape->context + m->position;
-        em_u64 at = slot * shape->head_dim;
-        em_u32 from = h * shape->head_dim;
-        em_store_head(key + from, width, shape->head_dim, tokens, cache.keys + at, cache.key_max + slot);
-        em_store_head(value + from, width, shape->head_dim, tokens, cache.values + at, cache.value_max + slot);
+        struct em_kv_cache head = em_head_cache(&cache, shape, h);
+        em_u32 at = h * head_dim;
+        em_store_head(&head, head_dim, m->position, key + at, value + at, shape->kv_heads * head_dim, tokens);
     }
     struct em_attention_job job = {op, shape, cache, scratch, query, out, m->position, tokens};
     em_run_tasks(m, em_attention_task, &job, shape->heads);

@@ -106,6 +106,21 @@ EM_INLINE void em_scale_each(const em_i32 *a, const em_i32 *b, em_i32 shift, em_
     }
 }
 
+/* em_scale_each with the same multiplier for all values. */
+EM_INLINE void em_scale_all(const em_i32 *a, em_i32 m, em_i32 shift, em_i32 *out, em_u32 count)
+{
+    if (shift < 1 || shift > 62) {
+        for (em_u32 i = 0; i < count; i++) {
+            out[i] = em_scale(a[i], m, shift);
+        }
+        return;
+    }
+    em_i64 half = (em_i64)1 << (shift - 1);
+    for (em_u32 i = 0; i < count; i++) {
+        out[i] = em_saturate(((em_i64)a[i] * m + half) >> shift);
+    }
+}
+
 /* Largest magnitude of count values: an int32, since saturation is symmetric. */
 EM_INLINE em_i32 em_max_magnitude(const em_i32 *values, em_u32 count)
 {

@@ -31,6 +31,9 @@
 #define EM_AT_N         3776u /* int32[tokens][16], ops 1..22 */
 #define EM_AT_Y         4032u /* int32[tokens][16], ops 10..19 */
 
+/* Positions that the KV cache has memory for: the context in whole blocks of the kernel set. */
+#define EM_CACHE_POSITIONS 10u
+
 /* Blob: tables that are not part of one op's constants. */
 #define EM_ROPE_OFFSET 9344u /* int16[10][4], Q14 */
 #define EM_TOKENIZER_OFFSET 9472u

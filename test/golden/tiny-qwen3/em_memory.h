@@ -31,6 +31,9 @@
 #define EM_AT_N         4160u /* int32[tokens][16], ops 1..24 */
 #define EM_AT_Y         4416u /* int32[tokens][16], ops 12..21 */
 
+/* Positions that the KV cache has memory for: the context in whole blocks of the kernel set. */
+#define EM_CACHE_POSITIONS 16u
+
 /* Blob: tables that are not part of one op's constants. */
 #define EM_ROPE_OFFSET 13184u /* int16[16][4], Q14 */
 

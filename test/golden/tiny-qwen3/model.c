@@ -92,8 +92,11 @@ static const struct em_norm_op em_head_norm_op = { .gains = 13120u, .epsilon = 7
 static const struct em_linear_op em_head_op = { .weights = 12096u, .bias = EM_NO_BIAS, .format = EM_W16,
                                                 .accumulator_shift = 0, .shift_base = -15 };
 
+_Static_assert(EM_CACHE_POSITIONS % EM_CACHE_BLOCK == 0, "the arena has the whole of the last block");
+
 static const struct em_attention_shape em_shape = {
-    .heads = 4, .kv_heads = 2, .head_dim = 4, .context = EM_CONTEXT, .window = 5,
+    .heads = 4, .kv_heads = 2, .head_dim = 4, .positions = EM_CACHE_POSITIONS,
+    .window = 5,
 };
 
 /* ---- Arena ----------------------------------------------------------------------------------------------------- */
@@ -106,7 +109,7 @@ static em_i32 *em_int32_at(struct em_model *m, em_u64 offset)
 /* KV cache of a layer. */
 static struct em_kv_cache em_cache_of(struct em_model *m, em_u32 layer)
 {
-    em_u64 slots = (em_u64)layer * 2u * EM_CONTEXT;
+    em_u64 slots = (em_u64)layer * 2u * EM_CACHE_POSITIONS;
     struct em_kv_cache cache;
     cache.keys = (em_i8 *)(void *)(m->arena + EM_AT_KEYS) + slots * 4u;
     cache.values = (em_i8 *)(void *)(m->arena + EM_AT_VALUES) + slots * 4u;

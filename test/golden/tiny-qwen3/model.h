@@ -17,6 +17,9 @@
 /* Positions that the KV cache holds. */
 #define EM_CONTEXT 16u
 
+/* Values of a head of attention. */
+#define EM_HEAD_DIM 4u
+
 /* Tokens that prefill takes through the layers at a time. */
 #define EM_BATCH 4u
 

@@ -47,7 +47,7 @@ function attentionCase(name: string, setting: AttentionSetting): KernelCase {
     for (let head = 0; head < heads; head++)
       queries.push(head, position, ...q.subarray(head * headDim, (head + 1) * headDim));
   }
-  const constants = [scoreShift, heads, kvHeads, headDim, positions, window ?? positions, positions];
+  const constants = [scoreShift, heads, kvHeads, headDim, window ?? positions, positions];
   const input = [operation.attend, ...constants, ...keys, ...values, asked.length * heads, ...queries];
   return { name, input, expected };
 }

@@ -285,7 +285,7 @@ static void gather_row(void)
 }
 
 /*
- * score_shift, heads, kv_heads, head_dim, context, window, positions, keys[positions][kv_heads][head_dim], values, number of
+ * score_shift, heads, kv_heads, head_dim, window, positions, keys[positions][kv_heads][head_dim], values, number of
  * queries, and for each its head, its position and itself.
  */
 static void attend(void)
@@ -294,12 +294,12 @@ static void attend(void)
     em_u32 heads = count_word();
     em_u32 kv_heads = count_word();
     em_u32 head_dim = count_word();
-    em_u32 context = count_word();
     em_u32 window = count_word();
-    struct em_attention_shape shape = {heads, kv_heads, head_dim, context, window};
     em_u32 positions = count_word();
+    em_u32 room = (positions + EM_CACHE_BLOCK - 1u) / EM_CACHE_BLOCK * EM_CACHE_BLOCK;
+    struct em_attention_shape shape = {heads, kv_heads, head_dim, room, window};
     em_u32 width = kv_heads * head_dim;
-    em_u64 slots = (em_u64)kv_heads * context;
+    em_u64 slots = (em_u64)kv_heads * room;
     struct em_kv_cache cache;
     cache.keys = allocate(slots * head_dim);
     cache.values = allocate(slots * head_dim);
@@ -307,18 +307,22 @@ static void attend(void)
     cache.value_max = allocate(slots * sizeof(em_i32));
     const em_i32 *keys = words(positions * width);
     const em_i32 *values = words(positions * width);
+    memset(cache.keys, UNTOUCHED & 0xff, slots * head_dim);
+    memset(cache.values, UNTOUCHED & 0xff, slots * head_dim);
+    memset(cache.key_max, UNTOUCHED & 0xff, slots * sizeof(em_i32));
+    memset(cache.value_max, UNTOUCHED & 0xff, slots * sizeof(em_i32));
     for (em_u32 h = 0; h < kv_heads; h++) {
-        em_u64 slot = (em_u64)h * context;
-        em_store_head(keys + h * head_dim, width, head_dim, positions, cache.keys + slot * head_dim, cache.key_max + slot);
-        em_store_head(values + h * head_dim, width, head_dim, positions, cache.values + slot * head_dim,
-                      cache.value_max + slot);
+        struct em_kv_cache head = em_head_cache(&cache, &shape, h);
+        em_u32 at = h * head_dim;
+        em_store_head(&head, head_dim, 0, keys + at, values + at, width, positions);
     }
-    struct em_attention_scratch scratch = {allocate(context * sizeof(em_i32)), allocate(context * sizeof(em_i32))};
+    struct em_attention_scratch scratch = {allocate(room * sizeof(em_i32)), allocate(room * sizeof(em_i32))};
     em_i32 *out = allocate_untouched(head_dim);
     for (em_u32 left = count_word(); left > 0; left--) {
         em_u32 head = count_word();
         em_u32 position = count_word();
-        em_attend(&op, &shape, &cache, &scratch, words(head_dim), head / (heads / kv_heads), position, out);
+        struct em_kv_cache cache_of_head = em_head_cache(&cache, &shape, head / (heads / kv_heads));
+        em_attend(&op, &shape, &cache_of_head, &scratch, words(head_dim), position, out);
         put(out, head_dim);
     }
     free(cache.keys);
