@@ -87,9 +87,11 @@ EM_INLINE void em_weighted_sum(const struct em_kv_cache *head, struct em_span sp
         em_i64 sums[EM_VALUE_STRIP];
         em_i32 narrowed[EM_VALUE_STRIP];
         em_value_sums(head, span, scratch, weights, head_dim, from, width, sums);
+        for (em_u32 i = 0; narrow > 0 && i < width; i++) {
+            sums[i] = em_saturate(em_round_shift64(sums[i], narrow)); /* at its bound it may round up to 2^31 */
+        }
         for (em_u32 i = 0; i < width; i++) {
-            /* A sum at its bound may round up to 2^31. */
-            narrowed[i] = em_saturate(narrow > 0 ? em_round_shift64(sums[i], narrow) : sums[i]);
+            narrowed[i] = (em_i32)sums[i];
         }
         em_scale_all(narrowed, mantissa, bits + 30 - weights->drop - narrow, out + from, width);
     }

@@ -24,6 +24,10 @@ typedef em_u64 em_u64x4 __attribute__((vector_size(32), may_alias));
 /* Eight int32 anywhere in memory. */
 typedef em_i32 em_i32x8_anywhere __attribute__((vector_size(32), aligned(4), may_alias));
 
+/* Bytes anywhere in memory. */
+typedef em_i8 em_i8x8_anywhere __attribute__((vector_size(8), aligned(1), may_alias));
+typedef em_i8 em_i8x16_anywhere __attribute__((vector_size(16), aligned(1), may_alias));
+
 /* Four bytes of activations as one word, eight exponents as another. */
 typedef em_u32 em_word __attribute__((may_alias));
 typedef em_u64 em_word64 __attribute__((may_alias));
@@ -88,6 +92,57 @@ EM_INLINE em_u64x4 em_multiply_low(em_u64x4 a, em_u64x4 b)
     return (em_u64x4)__builtin_ia32_pmuldq256((em_ints)a, (em_ints)b);
 }
 
+/* vpmuludq: unsigned 64-bit products of the low halves of 64-bit lanes. */
+EM_INLINE em_u64x4 em_multiply_unsigned(em_u64x4 a, em_u64x4 b)
+{
+    return (em_u64x4)__builtin_ia32_pmuludq256((em_ints)a, (em_ints)b);
+}
+
+/* vpmulhrsw: rounding products of Q15 lanes. */
+EM_INLINE em_u16x16 em_multiply_q15_each(em_u16x16 a, em_u16x16 b)
+{
+    return (em_u16x16)__builtin_ia32_pmulhrsw256((em_shorts)a, (em_shorts)b);
+}
+
+/* vpmaxsd: the larger of signed 32-bit lanes. clang has no builtin for this and the next two, but knows them. */
+EM_INLINE em_u32x8 em_max_each(em_u32x8 a, em_u32x8 b)
+{
+#ifdef __clang__
+    em_u32x8 larger = (em_u32x8)((em_i32x8)a > (em_i32x8)b);
+    return (a & larger) | (b & ~larger);
+#else
+    return (em_u32x8)__builtin_ia32_pmaxsd256((em_ints)a, (em_ints)b);
+#endif
+}
+
+/* vpabsd: magnitudes of signed 32-bit lanes. */
+EM_INLINE em_u32x8 em_abs_each(em_u32x8 a)
+{
+#ifdef __clang__
+    em_u32x8 sign = (em_u32x8)((em_i32x8)a >> 31);
+    return (a ^ sign) - sign;
+#else
+    return (em_u32x8)__builtin_ia32_pabsd256((em_ints)a);
+#endif
+}
+
+/* vpminuw: the smaller of unsigned 16-bit lanes. */
+EM_INLINE em_u16x16 em_min_each(em_u16x16 a, em_u16x16 b)
+{
+#ifdef __clang__
+    em_u16x16 smaller = (em_u16x16)(a < b);
+    return (a & smaller) | (b & ~smaller);
+#else
+    return (em_u16x16)__builtin_ia32_pminuw256((em_shorts)a, (em_shorts)b);
+#endif
+}
+
+/* vpsrlvd: lanes shifted by their own counts; 0 for counts from 32 on. */
+EM_INLINE em_u32x8 em_shift_right_words(em_u32x8 a, em_u32x8 counts)
+{
+    return (em_u32x8)__builtin_ia32_psrlv8si((em_ints)a, (em_ints)counts);
+}
+
 /* vpsllvq, vpsrlvq: each lane shifted by its own count; 0 for counts from 64 on. */
 EM_INLINE em_u64x4 em_shift_left_each(em_u64x4 a, em_u64x4 counts)
 {
@@ -112,12 +167,29 @@ EM_INLINE em_i32x8 em_select(em_i32x8 a, em_i32x8 b, em_i32x8 mask)
 }
 
 /* vpmovsxbw: 16 int8 as int16. gcc makes three instructions of a conversion, and clang has no builtin for it. */
-EM_INLINE em_u16x16 em_widen(const em_i8x16 *bytes)
+EM_INLINE em_u16x16 em_widen_anywhere(const em_i8x16_anywhere *bytes)
 {
 #ifdef __clang__
     return (em_u16x16)__builtin_convertvector(*bytes, em_i16x16);
 #else
     return (em_u16x16)__builtin_ia32_pmovsxbw256((em_bytes16)*bytes);
+#endif
+}
+
+EM_INLINE em_u16x16 em_widen(const em_i8x16 *bytes)
+{
+    return em_widen_anywhere((const em_i8x16_anywhere *)bytes);
+}
+
+/* vpmovsxbd: 8 int8 as int32. */
+EM_INLINE em_u32x8 em_widen_to_words(const em_i8x8_anywhere *bytes)
+{
+#ifdef __clang__
+    return (em_u32x8)__builtin_convertvector(*bytes, em_i32x8);
+#else
+    em_u64 all;
+    __builtin_memcpy(&all, bytes, sizeof(all));
+    return (em_u32x8)__builtin_ia32_pmovsxbd256((em_bytes16)(em_u64x2){all, 0});
 #endif
 }
 

@@ -113,6 +113,25 @@ function sumAtItsBound(): KernelCase {
   return attentionCase('sum at its bound', { ...shape, keys, values, asked: [positions - 1], query });
 }
 
+/**
+ * Heads of one size, with spans that begin and end at every place of a block of eight positions, and values large enough
+ * for every bit of the sums.
+ */
+export function headCases(headDim: number): KernelCase[] {
+  const vectors = new Vectors(BigInt(headDim));
+  const shape = { heads: 2, kvHeads: 1, headDim };
+  const positions = Array.from({ length: 18 }, (_, i) => i);
+  return [null, 1, 3, 8, 13].flatMap((window) => {
+    const setting = drawn(vectors, { ...shape, window }, 18, positions);
+    const ends = setting.keys.map((v) => (v < 0 ? -INT32_MAX : INT32_MAX));
+    const name = `heads of ${headDim}, every span, window ${window}`;
+    return [
+      attentionCase(name, setting),
+      attentionCase(`${name}, values at the ends`, { ...setting, values: ends, scoreShift: 45 }),
+    ];
+  });
+}
+
 export function attentionCases(): KernelCase[] {
   const vectors = new Vectors(6n);
   const shapes = [
@@ -139,5 +158,6 @@ export function attentionCases(): KernelCase[] {
   cases.push(
     attentionCase('window of 600', drawn(vectors, { ...long, window: 600 }, 1300, [599, 600, 1299])),
   );
-  return [...cases, ...boundaryCases(vectors), sumAtItsBound()];
+  const sizes = [1, 2, 3, 7, 8, 9, 15, 17, 32, 63, 65, 71, 96, 129, 255, 256].flatMap(headCases);
+  return [...cases, ...sizes, ...boundaryCases(vectors), sumAtItsBound()];
 }

@@ -13,7 +13,7 @@ import { type KernelSet, kernelSets } from '../../../targets/target.js';
 import { x86_64Avx2 } from '../../../targets/x86_64-avx2.js';
 import { Vectors } from '../../codegen/arithmetic/vectors.js';
 import { compile, freestandingFlags, onPath, root, runtimeFolder, warningFlags } from '../c-compiler.js';
-import { attentionCases } from './attention-cases.js';
+import { attentionCases, headCases } from './attention-cases.js';
 import { elementwiseCases, fixedPointCases, normCases, quantizeCases } from './function-cases.js';
 import { high, type KernelCase, low } from './kernel-case.js';
 import { linearCases } from './linear-cases.js';
@@ -210,6 +210,14 @@ for (const platform of platforms) {
     const program = build(platform, 'kernel_driver', [], []);
     const cases = casesOf.get(platform.set)!;
     t.strictSame(differences(platform, program, cases), [], `${cases.length} cases`);
+  });
+
+  const plain = !platform.flags.includes(sanitizers[2]!);
+  t.test(`attention with a constant head size: ${platform.name}`, { skip: skip || !plain }, async (t) => {
+    for (const headDim of [48, 67]) {
+      const program = build(platform, 'kernel_driver', [], [`-DEM_HEAD_DIM=${headDim}`]);
+      t.strictSame(differences(platform, program, headCases(headDim)), [], `heads of ${headDim}`);
+    }
   });
 
   t.test(`sampling and digest: ${platform.name}`, { skip }, async (t) => {
