@@ -15,7 +15,7 @@ export const cortexA72: Target = {
   description: 'Arm Cortex-A72 (Raspberry Pi 4, RK3399, NXP LX2160A, AWS Graviton 1)',
   triple: 'aarch64-linux-gnu',
   arch: 'aarch64',
-  kernelSet: 'portable',
+  kernelSet: 'neon',
   toolchains: [
     {
       family: 'gcc',

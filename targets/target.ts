@@ -5,7 +5,7 @@ export type Architecture = 'x86_64' | 'aarch64' | 'riscv64';
 export const architectures: readonly Architecture[] = ['x86_64', 'aarch64', 'riscv64'];
 
 /** Sets of kernels there are under templates/kernels/. */
-export const kernelSets = ['portable', 'avx2', 'swar'] as const;
+export const kernelSets = ['portable', 'avx2', 'swar', 'neon'] as const;
 export type KernelSet = (typeof kernelSets)[number];
 
 /** Families of compilers that take the same flags. */

@@ -17,6 +17,7 @@ import type { FormatName } from '../quantize/format.js';
 import type { QuantizedMatrix } from '../quantize/matrix.js';
 import { avx2Layout, avx2PreparedBytes } from './avx2-layout.js';
 import { lanesLayout, lanesPreparedBytes } from './lanes-layout.js';
+import { neonLayout, neonPreparedBytes } from './neon-layout.js';
 import { rowsLayout } from './rows-layout.js';
 
 /** How a matrix of some formats is packed into its section of the blob. */
@@ -95,6 +96,13 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
     layoutFor: () => lanesLayout,
     preparedBytes: lanesPreparedBytes,
     cacheBlock: 1,
+  },
+  neon: {
+    name: 'neon',
+    folder: 'neon',
+    headers: ['em_linear.h', 'em_grouped.h', 'em_w8.h', 'em_prepare.h', 'em_tile.h', 'em_neon.h'],
+    layoutFor: () => neonLayout,
+    preparedBytes: neonPreparedBytes,
   },
 };
 

@@ -224,7 +224,7 @@ t.test("a user's own files", async (t) => {
       'a wrong kernel set',
       'o.json',
       json({ kernelSet: 'sve' }),
-      /kernelSet must be one of "portable", "avx2", "swar"/,
+      /kernelSet must be one of "portable", "avx2", "swar", "neon"/,
     ],
     ['no toolchains', 'p.json', json({ toolchains: [] }), /toolchains must be a list of at least 1/],
     [

@@ -8,6 +8,7 @@ import { LogitsDigest } from '../../../codegen/arithmetic/digest.js';
 import { Sampler } from '../../../codegen/arithmetic/sampler.js';
 import { kernelSetOf } from '../../../codegen/layout/kernel-set.js';
 import { readHostCpu, whyNotNative } from '../../../deploy/host-cpu.js';
+import { cortexA72 } from '../../../targets/cortex-a72.js';
 import { riscvU74 } from '../../../targets/riscv-u74.js';
 import { type KernelSet, kernelSets } from '../../../targets/target.js';
 import { x86_64Avx2 } from '../../../targets/x86_64-avx2.js';
@@ -40,6 +41,12 @@ const sanitizers = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-
 const x86 = { set: 'avx2', emulator: [] } as const;
 const avx2 = ['-march=x86-64-v3', '-mtune=haswell'];
 const u74 = [...gccForU74.cpuFlags, ...gccForU74.tuningFlags];
+const gccForA72 = cortexA72.toolchains[0]!;
+const a72 = {
+  set: 'neon',
+  compiler: gccForA72.command[0]!,
+  emulator: ['qemu-aarch64', '-cpu', 'cortex-a72'],
+} as const;
 const platforms: readonly Platform[] = [
   { name: 'gcc on the host', set: 'portable', compiler: 'gcc', flags: ['-O3'], emulator: [] },
   { name: 'clang on the host', set: 'portable', compiler: 'clang', flags: ['-O3'], emulator: [] },
@@ -99,6 +106,28 @@ const platforms: readonly Platform[] = [
     flags: ['-O2', '-static', ...u74],
     emulator: ['qemu-riscv64', '-cpu', 'sifive-u54'],
   },
+  {
+    name: 'NEON, gcc, under qemu-aarch64',
+    ...a72,
+    flags: ['-O2', '-static', ...gccForA72.cpuFlags, ...gccForA72.tuningFlags],
+  },
+  {
+    name: 'NEON, clang, under qemu-aarch64',
+    ...a72,
+    compiler: 'clang',
+    flags: ['--target=aarch64-linux-gnu', '-O2', '-static', ...gccForA72.cpuFlags],
+  },
+  {
+    name: 'NEON, gcc with traps on undefined behaviour, under qemu-aarch64',
+    ...a72,
+    flags: [
+      '-O1',
+      '-static',
+      '-mcpu=cortex-a72',
+      '-fsanitize=undefined',
+      '-fsanitize-undefined-trap-on-error',
+    ],
+  },
 ];
 
 const noAvx2 = whyNotNative(x86_64Avx2, await readHostCpu());
@@ -108,6 +137,7 @@ const compilersOf: Readonly<Record<KernelSet, { compilers: readonly string[]; fl
   portable: { compilers: ['gcc', 'clang', 'aarch64-linux-gnu-gcc', 'riscv64-linux-gnu-gcc'], flags: [] },
   swar: { compilers: ['gcc', 'clang', 'aarch64-linux-gnu-gcc', 'riscv64-linux-gnu-gcc'], flags: [] },
   avx2: { compilers: process.arch === 'x64' ? ['gcc', 'clang'] : [], flags: avx2 },
+  neon: { compilers: ['aarch64-linux-gnu-gcc'], flags: ['-mcpu=cortex-a72'] },
 };
 
 /** What a platform lacks here, as tap's skip takes it: a command, or the libraries to link with. */

@@ -1,0 +1,200 @@
+/*
+ * em_neon.h - vectors of 16 bytes and the NEON instructions that have no operator in C.
+ *
+ * Vector extensions that gcc and clang share; arm_neon.h cannot be had in kernel mode, and its builtins have other names in
+ * every compiler, so each instruction is one line of assembly. Operators on vectors of unsigned integers wrap.
+ * SPDX-License-Identifier: MIT-0
+ */
+#ifndef EM_NEON_H
+#define EM_NEON_H
+
+#include "em_port.h"
+
+/* Views of 16 bytes. Memory is read through them whatever it was written as. */
+typedef em_u8 em_u8x16 __attribute__((vector_size(16), may_alias));
+typedef em_i8 em_i8x16 __attribute__((vector_size(16), may_alias));
+typedef em_i16 em_i16x8 __attribute__((vector_size(16), may_alias));
+typedef em_i32 em_i32x4 __attribute__((vector_size(16), may_alias));
+typedef em_u64 em_u64x2 __attribute__((vector_size(16), may_alias));
+typedef em_i64 em_i64x2 __attribute__((vector_size(16), may_alias));
+
+/* Four int32 anywhere in memory. */
+typedef em_i32 em_i32x4_anywhere __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* Unrolls a loop of a constant number of turns completely. */
+#ifdef __clang__
+#define EM_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define EM_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/* ---- Lanes everywhere the same: dup ------------------------------------------------------------------------------- */
+
+EM_INLINE em_i8x16 em_splat8(em_i8 v)
+{
+    return (em_i8x16){v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v};
+}
+
+EM_INLINE em_i16x8 em_splat16(em_i16 v)
+{
+    return (em_i16x8){v, v, v, v, v, v, v, v};
+}
+
+EM_INLINE em_i32x4 em_splat32(em_i32 v)
+{
+    return (em_i32x4){v, v, v, v};
+}
+
+/* ---- int8 to int16 ------------------------------------------------------------------------------------------------ */
+
+/* smull, smlal, smlal2: products of eight int8, of the lower or the upper halves of a and b; added to sums modulo 2^16. */
+EM_INLINE em_i16x8 em_smull8(em_i8x16 a, em_i8x16 b)
+{
+    em_i16x8 products;
+    __asm__("smull %0.8h, %1.8b, %2.8b" : "=w"(products) : "w"(a), "w"(b));
+    return products;
+}
+
+EM_INLINE em_i16x8 em_smlal8(em_i16x8 sums, em_i8x16 a, em_i8x16 b)
+{
+    __asm__("smlal %0.8h, %1.8b, %2.8b" : "+w"(sums) : "w"(a), "w"(b));
+    return sums;
+}
+
+EM_INLINE em_i16x8 em_smlal8_high(em_i16x8 sums, em_i8x16 a, em_i8x16 b)
+{
+    __asm__("smlal2 %0.8h, %1.16b, %2.16b" : "+w"(sums) : "w"(a), "w"(b));
+    return sums;
+}
+
+/* saddlp: sums of neighbouring lanes. */
+EM_INLINE em_i16x8 em_pair_sums8(em_i8x16 bytes)
+{
+    em_i16x8 sums;
+    __asm__("saddlp %0.8h, %1.16b" : "=w"(sums) : "w"(bytes));
+    return sums;
+}
+
+/* sxtl, sxtl2: eight int8 as int16. */
+EM_INLINE em_i16x8 em_widen8(em_i8x16 bytes)
+{
+    em_i16x8 wide;
+    __asm__("sxtl %0.8h, %1.8b" : "=w"(wide) : "w"(bytes));
+    return wide;
+}
+
+EM_INLINE em_i16x8 em_widen8_high(em_i8x16 bytes)
+{
+    em_i16x8 wide;
+    __asm__("sxtl2 %0.8h, %1.16b" : "=w"(wide) : "w"(bytes));
+    return wide;
+}
+
+/* sri: shifts the bytes of `from` right by a literal count into those of `to`, whose upper bits remain. */
+#define EM_SHIFT_INTO(to, from, count) __asm__("sri %0.16b, %1.16b, " #count : "+w"(to) : "w"(from))
+
+/* ---- int16 to int32 ----------------------------------------------------------------------------------------------- */
+
+EM_INLINE em_i32x4 em_smlal16(em_i32x4 sums, em_i16x8 a, em_i16x8 b)
+{
+    __asm__("smlal %0.4s, %1.4h, %2.4h" : "+w"(sums) : "w"(a), "w"(b));
+    return sums;
+}
+
+EM_INLINE em_i32x4 em_smlal16_high(em_i32x4 sums, em_i16x8 a, em_i16x8 b)
+{
+    __asm__("smlal2 %0.4s, %1.8h, %2.8h" : "+w"(sums) : "w"(a), "w"(b));
+    return sums;
+}
+
+/* sadalp: adds pairs of neighbouring lanes. */
+EM_INLINE em_i32x4 em_add_pairs16(em_i32x4 sums, em_i16x8 pairs)
+{
+    __asm__("sadalp %0.4s, %1.8h" : "+w"(sums) : "w"(pairs));
+    return sums;
+}
+
+/* ---- int32 and int64 ---------------------------------------------------------------------------------------------- */
+
+/* addp: sums of neighbouring lanes, those of a before those of b. */
+EM_INLINE em_i32x4 em_pair_sums32(em_i32x4 a, em_i32x4 b)
+{
+    em_i32x4 sums;
+    __asm__("addp %0.4s, %1.4s, %2.4s" : "=w"(sums) : "w"(a), "w"(b));
+    return sums;
+}
+
+/* sqrdmulh: (2 a b + 2^31) >> 32. */
+EM_INLINE em_i32x4 em_multiply_q31(em_i32x4 a, em_i32x4 b)
+{
+    em_i32x4 products;
+    __asm__("sqrdmulh %0.4s, %1.4s, %2.4s" : "=w"(products) : "w"(a), "w"(b));
+    return products;
+}
+
+EM_INLINE em_i32x4 em_abs32(em_i32x4 a)
+{
+    em_i32x4 magnitudes;
+    __asm__("abs %0.4s, %1.4s" : "=w"(magnitudes) : "w"(a));
+    return magnitudes;
+}
+
+EM_INLINE em_i32x4 em_max32(em_i32x4 a, em_i32x4 b)
+{
+    em_i32x4 larger;
+    __asm__("smax %0.4s, %1.4s, %2.4s" : "=w"(larger) : "w"(a), "w"(b));
+    return larger;
+}
+
+/* smull, smull2: 64-bit products of lanes 0 and 1, of lanes 2 and 3. */
+EM_INLINE em_i64x2 em_smull32(em_i32x4 a, em_i32x4 b)
+{
+    em_i64x2 products;
+    __asm__("smull %0.2d, %1.2s, %2.2s" : "=w"(products) : "w"(a), "w"(b));
+    return products;
+}
+
+EM_INLINE em_i64x2 em_smull32_high(em_i32x4 a, em_i32x4 b)
+{
+    em_i64x2 products;
+    __asm__("smull2 %0.2d, %1.4s, %2.4s" : "=w"(products) : "w"(a), "w"(b));
+    return products;
+}
+
+/* srshl: shifts each lane left by the int8 in the lowest byte of its count; right, rounding half up, where that is negative. */
+EM_INLINE em_i64x2 em_round_shift_each(em_i64x2 values, em_u64x2 counts)
+{
+    __asm__("srshl %0.2d, %0.2d, %1.2d" : "+w"(values) : "w"(counts));
+    return values;
+}
+
+/* sqxtn, sqxtn2: four int64 saturated to int32. */
+EM_INLINE em_i32x4 em_narrow64(em_i64x2 low, em_i64x2 high)
+{
+    em_i32x4 narrow;
+    __asm__("sqxtn %0.2s, %1.2d\n\tsqxtn2 %0.4s, %2.2d" : "=&w"(narrow) : "w"(low), "w"(high));
+    return narrow;
+}
+
+/* ---- uint8 -------------------------------------------------------------------------------------------------------- */
+
+/* uqadd, uqsub, umin. */
+EM_INLINE em_u8x16 em_add_saturating8(em_u8x16 a, em_u8x16 b)
+{
+    __asm__("uqadd %0.16b, %0.16b, %1.16b" : "+w"(a) : "w"(b));
+    return a;
+}
+
+EM_INLINE em_u8x16 em_subtract_saturating8(em_u8x16 a, em_u8x16 b)
+{
+    __asm__("uqsub %0.16b, %0.16b, %1.16b" : "+w"(a) : "w"(b));
+    return a;
+}
+
+EM_INLINE em_u8x16 em_min8(em_u8x16 a, em_u8x16 b)
+{
+    __asm__("umin %0.16b, %0.16b, %1.16b" : "+w"(a) : "w"(b));
+    return a;
+}
+
+#endif /* EM_NEON_H */
