@@ -100,9 +100,19 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
   neon: {
     name: 'neon',
     folder: 'neon',
-    headers: ['em_linear.h', 'em_grouped.h', 'em_w8.h', 'em_prepare.h', 'em_tile.h', 'em_neon.h'],
+    headers: [
+      'em_linear.h',
+      'em_cache.h',
+      'em_grouped.h',
+      'em_w8.h',
+      'em_prepare.h',
+      'em_tile.h',
+      'em_neon.h',
+    ],
+    shared: [],
     layoutFor: () => neonLayout,
     preparedBytes: neonPreparedBytes,
+    cacheBlock: 8,
   },
 };
 

@@ -14,12 +14,19 @@
 typedef em_u8 em_u8x16 __attribute__((vector_size(16), may_alias));
 typedef em_i8 em_i8x16 __attribute__((vector_size(16), may_alias));
 typedef em_i16 em_i16x8 __attribute__((vector_size(16), may_alias));
+typedef em_u16 em_u16x8 __attribute__((vector_size(16), may_alias));
 typedef em_i32 em_i32x4 __attribute__((vector_size(16), may_alias));
+typedef em_u32 em_u32x4 __attribute__((vector_size(16), may_alias));
 typedef em_u64 em_u64x2 __attribute__((vector_size(16), may_alias));
 typedef em_i64 em_i64x2 __attribute__((vector_size(16), may_alias));
 
 /* Four int32 anywhere in memory. */
 typedef em_i32 em_i32x4_anywhere __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* Sixteen or eight int8, and four or one int16, anywhere in memory. */
+typedef em_i8 em_i8x16_anywhere __attribute__((vector_size(16), aligned(1), may_alias));
+typedef em_u64 em_8_bytes __attribute__((aligned(1), may_alias));
+typedef em_i16 em_i16_view __attribute__((may_alias));
 
 /* Unrolls a loop of a constant number of turns completely. */
 #ifdef __clang__
@@ -43,6 +50,12 @@ EM_INLINE em_i16x8 em_splat16(em_i16 v)
 EM_INLINE em_i32x4 em_splat32(em_i32 v)
 {
     return (em_i32x4){v, v, v, v};
+}
+
+/* Eight bytes, the upper half zero. */
+EM_INLINE em_u64x2 em_load_half(const void *at)
+{
+    return (em_u64x2){*(const em_8_bytes *)at, 0};
 }
 
 /* ---- int8 to int16 ------------------------------------------------------------------------------------------------ */
@@ -107,6 +120,50 @@ EM_INLINE em_i32x4 em_smlal16_high(em_i32x4 sums, em_i16x8 a, em_i16x8 b)
     return sums;
 }
 
+/* smlal, smlal2 of four int16 with one lane of b, a literal. */
+#define EM_SMLAL16_LANE(sums, a, b, lane) \
+    __asm__("smlal %0.4s, %1.4h, %2.h[" #lane "]" : "+w"(sums) : "w"(a), "x"(b))
+#define EM_SMLAL16_HIGH_LANE(sums, a, b, lane) \
+    __asm__("smlal2 %0.4s, %1.8h, %2.h[" #lane "]" : "+w"(sums) : "w"(a), "x"(b))
+
+/* sqrdmulh: (2 a b + 2^15) >> 16. */
+EM_INLINE em_i16x8 em_multiply_q15_each(em_i16x8 a, em_i16x8 b)
+{
+    em_i16x8 products;
+    __asm__("sqrdmulh %0.8h, %1.8h, %2.8h" : "=w"(products) : "w"(a), "w"(b));
+    return products;
+}
+
+EM_INLINE em_u16x8 em_min16(em_u16x8 a, em_u16x8 b)
+{
+    em_u16x8 smaller;
+    __asm__("umin %0.8h, %1.8h, %2.8h" : "=w"(smaller) : "w"(a), "w"(b));
+    return smaller;
+}
+
+/* sxtl, sxtl2: four int16 as int32. */
+EM_INLINE em_i32x4 em_widen16(em_i16x8 lanes)
+{
+    em_i32x4 wide;
+    __asm__("sxtl %0.4s, %1.4h" : "=w"(wide) : "w"(lanes));
+    return wide;
+}
+
+EM_INLINE em_i32x4 em_widen16_high(em_i16x8 lanes)
+{
+    em_i32x4 wide;
+    __asm__("sxtl2 %0.4s, %1.8h" : "=w"(wide) : "w"(lanes));
+    return wide;
+}
+
+/* sqxtn, sqxtn2: eight int32 saturated to int16. */
+EM_INLINE em_i16x8 em_narrow32(em_i32x4 low, em_i32x4 high)
+{
+    em_i16x8 narrow;
+    __asm__("sqxtn %0.4h, %1.4s\n\tsqxtn2 %0.8h, %2.4s" : "=&w"(narrow) : "w"(low), "w"(high));
+    return narrow;
+}
+
 /* sadalp: adds pairs of neighbouring lanes. */
 EM_INLINE em_i32x4 em_add_pairs16(em_i32x4 sums, em_i16x8 pairs)
 {
@@ -159,6 +216,41 @@ EM_INLINE em_i64x2 em_smull32_high(em_i32x4 a, em_i32x4 b)
     em_i64x2 products;
     __asm__("smull2 %0.2d, %1.4s, %2.4s" : "=w"(products) : "w"(a), "w"(b));
     return products;
+}
+
+/* umull, umull2. */
+EM_INLINE em_u64x2 em_umull32(em_u32x4 a, em_u32x4 b)
+{
+    em_u64x2 products;
+    __asm__("umull %0.2d, %1.2s, %2.2s" : "=w"(products) : "w"(a), "w"(b));
+    return products;
+}
+
+EM_INLINE em_u64x2 em_umull32_high(em_u32x4 a, em_u32x4 b)
+{
+    em_u64x2 products;
+    __asm__("umull2 %0.2d, %1.4s, %2.4s" : "=w"(products) : "w"(a), "w"(b));
+    return products;
+}
+
+/* uadalp: adds pairs of neighbouring lanes. */
+EM_INLINE em_u64x2 em_add_pairs32(em_u64x2 sums, em_u32x4 pairs)
+{
+    __asm__("uadalp %0.2d, %1.4s" : "+w"(sums) : "w"(pairs));
+    return sums;
+}
+
+/* srshl, ushl on int32: as em_round_shift_each, and the same without rounding on uint32. */
+EM_INLINE em_i32x4 em_round_shift_each32(em_i32x4 values, em_i32x4 counts)
+{
+    __asm__("srshl %0.4s, %0.4s, %1.4s" : "+w"(values) : "w"(counts));
+    return values;
+}
+
+EM_INLINE em_u32x4 em_shift_each32(em_u32x4 values, em_i32x4 counts)
+{
+    __asm__("ushl %0.4s, %0.4s, %1.4s" : "+w"(values) : "w"(counts));
+    return values;
 }
 
 /* srshl: shifts each lane left by the int8 in the lowest byte of its count; right, rounding half up, where that is negative. */
