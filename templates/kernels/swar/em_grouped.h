@@ -93,13 +93,12 @@ EM_INLINE void em_store_group_sums(const struct em_wide_sum *sum, em_u64 *out)
 EM_INLINE void em_sum_block_w5(const em_u64 *w, const em_i8 *a, em_u64 start, em_u64 *out)
 {
     em_u64 sum[8];
-    /* For bit t of column 15, which is bit 15 of a lane: one further left each time. */
-    em_u64 last = (em_u64)a[15] << (64 - 15);
+    em_i64 last = a[15]; /* for bit t of column 15: times 2^t */
     EM_UNROLL
     for (em_u32 i = 0; i < 8u; i++) {
         sum[i] = start;
     }
-    for (const em_i8 *end = a + 15; a != end; a += 3, w += 8, last <<= 1) {
+    for (const em_i8 *end = a + 15; a != end; a += 3, w += 8, last *= 2) {
         const em_i64 a0 = a[0];
         const em_i64 a1 = a[1];
         const em_i64 a2 = a[2];
@@ -108,7 +107,7 @@ EM_INLINE void em_sum_block_w5(const em_u64 *w, const em_i8 *a, em_u64 start, em
             sum[i] += (w[i] & EM_FIVE_BITS) * (em_u64)a0;
             sum[i] += ((w[i] >> 5) & EM_FIVE_BITS) * (em_u64)a1;
             sum[i] += em_multiply_field(w[i] & EM_FIVE_BITS << 10, 10, a2);
-            sum[i] += em_multiply_high((em_i64)last, w[i] & EM_TOP_BITS);
+            sum[i] += em_multiply_field(w[i] & EM_TOP_BITS, 15, last);
             if (i % 4u == 3u) {
                 em_schedule_barrier();
             }
