@@ -153,20 +153,20 @@ EM_INLINE em_i32 em_reciprocal_sqrt(em_u64 total, em_i32 *k)
     return y > EM_I32_MAX ? EM_I32_MAX : (em_i32)y;
 }
 
-/* Rounding product of two Q15 numbers (pmulhrsw, sqrdmulh). */
-EM_INLINE em_i32 em_multiply_q15(em_i32 a, em_i32 b)
+/* c minus the product of two Q15 numbers rounded half up: c - ((a b + 2^14) >> 15), as a single shift. */
+EM_INLINE em_i32 em_subtract_q15(em_i32 c, em_i32 a, em_i32 b)
 {
-    return (a * b + 16384) >> 15;
+    return (c * 32768 + 16383 - a * b) >> 15;
 }
 
 /* 2^-(x / 65536) in Q30 for x in Q16: a cubic on the fraction, a shift for the whole part; 0 from 31 on. */
 EM_INLINE em_u32 em_exp2_negative(em_u32 x)
 {
     em_u32 whole = x >> 16;
-    em_i32 g = (em_i32)((x & 0xffffu) >> 1); /* Q15 */
-    em_i32 p = EM_EXP2_C2 - em_multiply_q15(g, EM_EXP2_C3);
-    p = EM_EXP2_C1 - em_multiply_q15(g, p);
-    p = EM_EXP2_C0 - em_multiply_q15(g, p);
+    em_i32 g = (em_i32)((x >> 1) & 0x7fffu); /* Q15 */
+    em_i32 p = em_subtract_q15(EM_EXP2_C2, g, EM_EXP2_C3);
+    p = em_subtract_q15(EM_EXP2_C1, g, p);
+    p = em_subtract_q15(EM_EXP2_C0, g, p);
     return whole >= 31u ? 0 : ((em_u32)p << 15) >> whole;
 }
 
