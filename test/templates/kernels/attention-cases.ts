@@ -6,7 +6,7 @@ import { Vectors } from '../../codegen/arithmetic/vectors.js';
 import { emptyCache, integerState } from '../../codegen/ops/integer-state.js';
 import { type KernelCase, operation } from './kernel-case.js';
 
-interface AttentionSetting {
+export interface AttentionSetting {
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
@@ -19,7 +19,7 @@ interface AttentionSetting {
   readonly query: (position: number) => Int32Array;
 }
 
-function attentionCase(name: string, setting: AttentionSetting): KernelCase {
+export function attentionCase(name: string, setting: AttentionSetting): KernelCase {
   const { heads, kvHeads, headDim, window, scoreShift, keys, values, asked } = setting;
   const width = kvHeads * headDim;
   const positions = keys.length / width;

@@ -1,4 +1,7 @@
-/** Conformance: the C kernels give the results of the TypeScript reference bit for bit, wherever they run. */
+/**
+ * Conformance: the C kernels give the results of the TypeScript reference bit for bit, wherever they run. EMBED_TEST_FULL=1 draws
+ * more cases.
+ */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,14 +11,17 @@ import { LogitsDigest } from '../../../codegen/arithmetic/digest.js';
 import { Sampler } from '../../../codegen/arithmetic/sampler.js';
 import { kernelSetOf } from '../../../codegen/layout/kernel-set.js';
 import { readHostCpu, whyNotNative } from '../../../deploy/host-cpu.js';
+import { aarch64Swar } from '../../../targets/aarch64-swar.js';
 import { cortexA72 } from '../../../targets/cortex-a72.js';
 import { riscvU74 } from '../../../targets/riscv-u74.js';
 import { type KernelSet, kernelSets } from '../../../targets/target.js';
 import { x86_64Avx2 } from '../../../targets/x86_64-avx2.js';
+import { x86_64Swar } from '../../../targets/x86_64-swar.js';
 import { Vectors } from '../../codegen/arithmetic/vectors.js';
 import { compile, freestandingFlags, onPath, root, runtimeFolder, warningFlags } from '../c-compiler.js';
 import { attentionCases, headCases } from './attention-cases.js';
 import { elementwiseCases, fixedPointCases, normCases, quantizeCases } from './function-cases.js';
+import { fuzzCases } from './fuzz-cases.js';
 import { high, type KernelCase, low } from './kernel-case.js';
 import { linearCases } from './linear-cases.js';
 
@@ -128,6 +134,20 @@ const platforms: readonly Platform[] = [
       '-fsanitize-undefined-trap-on-error',
     ],
   },
+  {
+    name: 'SWAR on x86-64 without AVX under qemu-x86_64',
+    set: 'swar',
+    compiler: 'gcc',
+    flags: ['-O2', '-static', ...x86_64Swar.toolchains[0]!.cpuFlags, ...scalar],
+    emulator: ['qemu-x86_64', '-cpu', 'qemu64'],
+  },
+  {
+    name: 'SWAR on Armv8-A under qemu-aarch64',
+    set: 'swar',
+    compiler: 'aarch64-linux-gnu-gcc',
+    flags: ['-O2', '-static', ...aarch64Swar.toolchains[0]!.cpuFlags, ...scalar],
+    emulator: ['qemu-aarch64', '-cpu', 'cortex-a53'],
+  },
 ];
 
 const noAvx2 = whyNotNative(x86_64Avx2, await readHostCpu());
@@ -202,6 +222,13 @@ const casesOf = new Map(
   ]),
 );
 
+const full = process.env.EMBED_TEST_FULL === '1';
+const seeds = full ? Array.from({ length: 12 }, (_, i) => i + 1) : [1];
+const drawnPerSeed = full ? 300 : 90;
+
+/** Drawn anew for every platform that runs them: they are many. */
+const drawnCases = (set: KernelSet, seed: number) => fuzzCases(kernelSetOf(set), seed, drawnPerSeed);
+
 /** Logits with ties, plateaus and cliffs, under settings of every kind. */
 function sampleCases(vocabulary: number, logitsFrac: number): KernelCase[] {
   const vectors = new Vectors(7n);
@@ -240,6 +267,14 @@ for (const platform of platforms) {
     const program = build(platform, 'kernel_driver', [], []);
     const cases = casesOf.get(platform.set)!;
     t.strictSame(differences(platform, program, cases), [], `${cases.length} cases`);
+    for (const seed of seeds) {
+      const drawn = drawnCases(platform.set, seed);
+      t.strictSame(
+        differences(platform, program, drawn),
+        [],
+        `${drawn.length} cases drawn from seed ${seed}`,
+      );
+    }
   });
 
   const plain = !platform.flags.includes(sanitizers[2]!);

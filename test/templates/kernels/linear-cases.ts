@@ -19,7 +19,7 @@ function matrixWords(matrix: QuantizedMatrix, kernels: KernelSet): number[] {
   return [formats[format].code, rows, columns, section.length, ...new Int32Array(padded.buffer)];
 }
 
-interface LinearSetting {
+export interface LinearSetting {
   readonly kernels: KernelSet;
   readonly matrix: QuantizedMatrix;
   readonly values: Int32Array;
@@ -30,7 +30,7 @@ interface LinearSetting {
   readonly shiftBase: number;
 }
 
-function linearCase(name: string, setting: LinearSetting): KernelCase {
+export function linearCase(name: string, setting: LinearSetting): KernelCase {
   const { kernels, matrix, values, tokens, first, end, bias, shiftBase } = setting;
   const { rows, columns } = matrix;
   const op = {
@@ -79,14 +79,14 @@ const TOKEN_SHIFT = 16;
 const RESULT_BITS = 22;
 
 /** A shift_base under which results of this matrix neither saturate nor vanish, but for a few. */
-function middlingShift(matrix: QuantizedMatrix): number {
+export function middlingShift(matrix: QuantizedMatrix): number {
   const { bits, grouped } = formats[matrix.format];
   const sumBits = Math.log2(matrix.columns) / 2 + bits + (grouped ? 11 : 5) - accumulatorShift(matrix);
   return Math.round(sumBits + 30 + TOKEN_SHIFT - RESULT_BITS - Math.max(...matrix.exponents));
 }
 
 /** A multiple of every set's EM_ROW_TILE. */
-const ROW_TILES = 32;
+export const ROW_TILES = 32;
 
 export function linearCases(kernels: KernelSet): KernelCase[] {
   const vectors = new Vectors(5n);
@@ -170,6 +170,19 @@ function wideCases(kernels: KernelSet, vectors: Vectors): KernelCase[] {
   return cases;
 }
 
+export function gatherCase(
+  kernels: KernelSet,
+  matrix: QuantizedMatrix,
+  row: number,
+  frac: number,
+): KernelCase {
+  const { format, rows, columns } = matrix;
+  const out = new Int32Array(columns);
+  gatherRow(matrix, row, frac, out);
+  const input = [operation.gatherRow, ...matrixWords(matrix, kernels), row, frac];
+  return { name: `gather row ${row} of ${format} ${rows} x ${columns}`, input, expected: [...out] };
+}
+
 function gatherCases(kernels: KernelSet, vectors: Vectors, format: FormatName): KernelCase[] {
   return [
     [1, 1],
@@ -179,12 +192,6 @@ function gatherCases(kernels: KernelSet, vectors: Vectors, format: FormatName): 
     [45, 160],
   ].flatMap(([rows, columns]) => {
     const matrix = randomMatrix(vectors, { format, rows: rows!, columns: columns! });
-    return [0, rows! - 1].map((row): KernelCase => {
-      const frac = vectors.between(0, 30);
-      const out = new Int32Array(columns!);
-      gatherRow(matrix, row, frac, out);
-      const input = [operation.gatherRow, ...matrixWords(matrix, kernels), row, frac];
-      return { name: `gather row ${row} of ${format} ${rows} x ${columns}`, input, expected: [...out] };
-    });
+    return [0, rows! - 1].map((row) => gatherCase(kernels, matrix, row, vectors.between(0, 30)));
   });
 }
