@@ -1,6 +1,7 @@
 /** The command line: parses it, runs the command, and turns whatever happens into words and an exit code. */
 import { showHelp } from './commands/help.js';
 import { Interruption } from './commands/interruption.js';
+import { notThereYet } from './commands/later.js';
 import { Output, type OutputMode } from './commands/output.js';
 import { type CommandLine, parseCommandLine } from './commands/parse-command-line.js';
 import { createProgress, type ShownProgress } from './commands/progress.js';
@@ -65,7 +66,17 @@ class Session {
     if (globals.help || command === null) return showHelp(command, output);
     if (command.cleansUp) this.interruption.watch(() => progress.say('stopping; again to stop at once'));
     if (globals.verbose) toolCommands.subscribe((line) => progress.say(`$ ${line}`));
-    return command.run({ values, argument, output, context: { progress, signal: this.interruption.signal } });
+    const context = { progress, signal: this.interruption.signal };
+    const invocation = { values, argument, output, context };
+    if (!globals['dry-run']) return command.run(invocation);
+    if (command.dryRun === undefined) {
+      throw notThereYet(`--dry-run of ${command.name}`, 'run it without; --verbose shows what it starts');
+    }
+    const dryRun = await command.dryRun(invocation);
+    if (dryRun === null) return command.run(invocation);
+    const { dryRunSummary } = await import('./commands/dry-run-summary.js');
+    output.result({ dryRun }, () => dryRunSummary(dryRun));
+    return 0;
   }
 
   /** Tells what went wrong. */

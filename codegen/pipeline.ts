@@ -1,6 +1,7 @@
 /** The table of contents of embed-model: a checkpoint in, a proved bundle out, a line a stage. */
 import { proveBundle } from '../deploy/prove-bundle.js';
 import type { Result } from '../deploy/result.js';
+import type { Target } from '../targets/target.js';
 import type { BuildOptions } from './build-options.js';
 import { treeHashes, writeTexts } from './bundle/bundle-files.js';
 import { composeManifest, parameterCount } from './bundle/compose-manifest.js';
@@ -40,7 +41,7 @@ export interface BuildResult {
 export async function build(options: BuildOptions, context: StageContext): Promise<BuildResult> {
   const source = openModelSource(options.model, options.tokenizer);
   try {
-    const output = await OutputFolder.open(options.out ?? `${source.name}-${options.target.name}`);
+    const output = await OutputFolder.open(options.out ?? defaultOut(source, options.target));
     try {
       return await buildInto(output, source, options, context);
     } finally {
@@ -104,8 +105,11 @@ async function buildInto(
   return { bundle: output.path, manifest, result, warnings: result.warnings };
 }
 
+/** Where the bundle goes if the user does not say. */
+export const defaultOut = (source: ModelSource, target: Target) => `${source.name}-${target.name}`;
+
 /** Checkpoint to integer model: graph, calibrate, quantize, lower. */
-async function toIntegers(source: ModelSource, options: BuildOptions, context: StageContext) {
+export async function toIntegers(source: ModelSource, options: BuildOptions, context: StageContext) {
   const { checkpoint } = source;
   const graph = buildGraph(checkpoint, contextLength(checkpoint.config, options.context, context.progress));
   const weights = checkpointWeights(checkpoint, graph);

@@ -1,9 +1,9 @@
 /** After a build: run the golden prompts where that is possible here, then once for speed and text. */
 import type { BuildOptions } from '../codegen/build-options.js';
-import type { Manifest, SamplingSettings } from '../codegen/bundle/manifest.js';
+import type { GoldenRun, Manifest, SamplingSettings } from '../codegen/bundle/manifest.js';
 import type { StageContext } from '../codegen/progress.js';
 import { composeResult, type Result } from './result.js';
-import { equalsGolden, resultOf, runRunner, whyNotRunnable } from './run-bundle.js';
+import { equalsGolden, type RunnerRequest, resultOf, runRunner, whyNotRunnable } from './run-bundle.js';
 
 const greedy: SamplingSettings = { temperatureQ16: 0, topK: 0, topPQ16: 65536, seed: '0' };
 
@@ -20,32 +20,31 @@ export async function proveBundle(
     progress.warn(`built, not run: ${obstacle}`);
     return composeResult(manifest, null, [`not run: ${obstacle}`]);
   }
-  progress.begin('run', manifest.golden.length + 1, 'run');
+  const { goldenRuns, last } = proofRequests(manifest.golden, manifest.context, options);
+  progress.begin('run', goldenRuns.length + 1, 'run');
   let matches = true;
-  for (const golden of manifest.golden) {
-    const request = {
-      prompt: null,
-      ids: golden.promptIds,
-      tokens: golden.tokenIds.length,
-      sampling: golden.sampling,
-      threads: options.threads,
-      chunk: null,
-    };
+  for (const { golden, request } of goldenRuns) {
     const { outcome } = await runRunner(bundle, manifest, request, 'auto', signal);
     matches &&= equalsGolden(outcome, golden);
     progress.advance(1);
   }
-  const [first] = manifest.golden;
-  const promptIds = first?.promptIds ?? [0];
-  const request = {
-    prompt: null,
-    ids: promptIds,
-    tokens: Math.min(options.tokens, manifest.context - promptIds.length),
-    sampling: greedy,
-    threads: options.threads,
-    chunk: null,
-  };
-  const run = await runRunner(bundle, manifest, request, 'auto', signal);
+  const run = await runRunner(bundle, manifest, last, 'auto', signal);
   progress.end(matches ? 'logits equal the reference' : 'LOGITS DIFFER from the reference');
-  return resultOf(bundle, manifest, run, first?.prompt ?? null, matches, []);
+  return resultOf(bundle, manifest, run, manifest.golden[0]?.prompt ?? null, matches, []);
+}
+
+/** The runs of a proof: the golden ones, and one for speed and text. `context` is that of the model. */
+export function proofRequests(
+  golden: readonly GoldenRun[],
+  context: number,
+  { tokens, threads }: Pick<BuildOptions, 'tokens' | 'threads'>,
+): { goldenRuns: { golden: GoldenRun; request: RunnerRequest }[]; last: RunnerRequest } {
+  const common = { prompt: null, threads, chunk: null };
+  const goldenRuns = golden.map((one) => {
+    const { promptIds: ids, tokenIds, sampling } = one;
+    return { golden: one, request: { ...common, ids, tokens: tokenIds.length, sampling } };
+  });
+  const ids = golden[0]?.promptIds ?? [0];
+  const last = { ...common, ids, tokens: Math.min(tokens, context - ids.length), sampling: greedy };
+  return { goldenRuns, last };
 }

@@ -56,6 +56,16 @@ export function runnerArguments(request: RunnerRequest): string[] {
   return args;
 }
 
+/** Path of em-run and its arguments. */
+export function runnerCommand(
+  bundle: string,
+  { singleFile }: Pick<Manifest, 'singleFile'>,
+  request: RunnerRequest,
+): [string, ...string[]] {
+  const weights = singleFile ? [] : [join(bundle, 'model.blob')];
+  return [join(bundle, 'bin', 'em-run'), ...weights, ...runnerArguments(request)];
+}
+
 export interface RunnerRun {
   readonly outcome: RunOutcome;
   readonly emulated: boolean;
@@ -80,9 +90,7 @@ export async function runRunner(
       if ((record.kind === 'token' || record.kind === 'done') && record.text !== '') onText?.(record.text);
     }
   };
-  const binary = join(bundle, 'bin', 'em-run');
-  const weights = manifest.singleFile ? [] : [join(bundle, 'model.blob')];
-  const args = [...weights, ...runnerArguments(request)];
+  const [binary, ...args] = runnerCommand(bundle, manifest, request);
   const run = await runLocally(manifest.targetSpec, binary, args, {
     mode,
     timeoutMs: RUN_LIMIT_MS,

@@ -77,6 +77,13 @@ function requestsFor({ promptIds, tokenIds, sampling }: GoldenRun, threads: numb
   ];
 }
 
+/** All runs of a verification, in order; `index` is that of the golden run in the manifest. */
+export function verifyRequests({ golden: runs }: Pick<Manifest, 'golden'>, threads: number) {
+  return runs.flatMap((golden, index) =>
+    requestsFor(golden, threads).map((request) => ({ golden, index, request })),
+  );
+}
+
 /**
  * Verifies a bundle on this machine or under its emulator. What differs is in the report; thrown is what keeps it from running:
  * EM1401 (no bundle, or one without golden runs), EM3201, EM3204 to EM3206, and with `layers` EM2013, EM2014, EM3207.
@@ -134,9 +141,7 @@ async function verifyRuns(
 ): Promise<{ runs: VerifiedRun[]; emulated: boolean }> {
   const runs: VerifiedRun[] = [];
   let emulated = false;
-  const work = manifest.golden.flatMap((golden, index) =>
-    requestsFor(golden, options.threads).map((request) => ({ golden, index, request })),
-  );
+  const work = verifyRequests(manifest, options.threads);
   progress.begin('verify', work.length, 'run');
   for (const { golden, index, request } of work) {
     const run = await runRunner(bundle, manifest, request, options.mode, signal);

@@ -110,22 +110,25 @@ export async function verifyLayers(
   options: { readonly mode: LocalMode; readonly threads: number; readonly model: string | null },
   context: StageContext,
 ): Promise<LayerReport> {
-  const ids = [...golden.promptIds, ...golden.tokenIds.slice(0, -1)].slice(0, MAX_POSITIONS);
   const source = openReferenceSource(manifest, options.model);
   const folder = temporaryFolder();
   try {
     const reference = await quantizeReference(manifest, source, context);
     const trace = join(folder, 'trace');
-    const request = {
-      ...{ prompt: null, ids, tokens: 0, sampling: golden.sampling, threads: options.threads },
-      ...{ chunk: 1, trace }, // position by position, as the reference goes
-    };
+    const request = tracedRequest(golden, options.threads, trace);
     await runRunner(bundle, manifest, request, options.mode, context.signal);
-    return await compareOps(reference, ids, trace, context);
+    return await compareOps(reference, request.ids, trace, context);
   } finally {
     source.checkpoint.close();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** The run that leaves a trace of every op in the file `trace`. */
+export function tracedRequest({ promptIds, tokenIds, sampling }: GoldenRun, threads: number, trace: string) {
+  const ids = [...promptIds, ...tokenIds.slice(0, -1)].slice(0, MAX_POSITIONS);
+  // Position by position, as the reference goes.
+  return { prompt: null, ids, tokens: 0, sampling, threads, chunk: 1, trace };
 }
 
 function temporaryFolder(): string {

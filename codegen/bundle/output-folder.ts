@@ -24,8 +24,7 @@ export class OutputFolder {
    * written, EM1302 where it holds something that is not ours.
    */
   static async open(path: string): Promise<OutputFolder> {
-    const place = resolve(path);
-    const staging = join(dirname(place), `.${basename(place)}.embed-model-${process.pid}`);
+    const { path: place, staging } = OutputFolder.places(path);
     let firstMade: string | undefined;
     try {
       refuseForeign(place);
@@ -37,6 +36,18 @@ export class OutputFolder {
       throw unwritable(place, cause);
     }
     return new OutputFolder(place, staging, firstMade);
+  }
+
+  /** Where a bundle for `path` is staged and where it comes to lie; writes nothing. Throws EM1302. */
+  static planned(path: string): Pick<OutputFolder, 'path' | 'staging'> {
+    const places = OutputFolder.places(path);
+    refuseForeign(places.path);
+    return places;
+  }
+
+  private static places(path: string): Pick<OutputFolder, 'path' | 'staging'> {
+    const place = resolve(path);
+    return { path: place, staging: join(dirname(place), `.${basename(place)}.embed-model-${process.pid}`) };
   }
 
   /** Puts the staged folder in its place; what was there before goes only when the new one stands. */

@@ -1,9 +1,10 @@
 /** embed-model build: from a checkpoint to a bundle that was proved. */
+import type { BuildOptions } from '../build-options.js';
 import { EmbedError } from '../diagnostics/error.js';
 import { namedPlans } from '../quantize/plan.js';
 import { defineCommand } from './command.js';
 import { findPlan } from './find-plan.js';
-import { flag, integer, oneOf, prompt, text } from './option.js';
+import { flag, integer, type OptionValues, oneOf, prompt, text } from './option.js';
 import { buildSummary } from './result-summary.js';
 import { contextRange, threadsOption, tokensOption } from './run-options.js';
 
@@ -80,38 +81,49 @@ export const build = defineCommand({
         'embed-model build --target riscv-u74 --model stories260K.bin --toolchain clang --no-run --json',
       note: 'a llama2.c checkpoint for a VisionFive 2; the record goes to stdout',
     },
+    {
+      command: 'embed-model --target cortex-a72 --dry-run',
+      note: 'every file with its size and every command; takes as long as quantizing does',
+    },
   ],
   cleansUp: true,
   exitCodes: { 1: 'the logits differ from the golden ones, or the compiled code did not pass its audit' },
+  async dryRun({ values, context }) {
+    const { planBuild } = await import('../plan-build.js');
+    return planBuild(await buildOptions(values), context);
+  },
   async run({ values, output, context }) {
-    const { findTarget, targets } = await import('../../targets/index.js');
-    if (values.target === null) {
-      throw new EmbedError('EM1210', {
-        where: '--target',
-        why: `which machine to build for? there are ${targets.map(({ name }) => name).join(', ')}`,
-        fix: 'embed-model --target NAME; embed-model targets describes them',
-      });
-    }
-    const size = values['group-size'];
-    const buildOptions = {
-      target: await findTarget(values.target),
-      model: values.model,
-      out: values.out,
-      plan: findPlan(values.quantize ?? 'auto', size === null ? null : groupSizes[size]),
-      calibration: values.calibration,
-      context: values.context,
-      toolchain: values.toolchain,
-      fetch: !values['no-fetch'],
-      singleFile: values['single-file'],
-      tokenizer: !values['no-tokenizer'],
-      prompt: values.prompt,
-      tokens: values.tokens,
-      threads: values.threads,
-      run: !values['no-run'],
-    };
     const pipeline = await import('../pipeline.js');
-    const built = await pipeline.build(buildOptions, context);
+    const built = await pipeline.build(await buildOptions(values), context);
     output.result(built.result, () => buildSummary(built));
     return built.result.output.matchesGolden === false ? 1 : 0;
   },
 });
+
+async function buildOptions(values: OptionValues<typeof options>): Promise<BuildOptions> {
+  const { findTarget, targets } = await import('../../targets/index.js');
+  if (values.target === null) {
+    throw new EmbedError('EM1210', {
+      where: '--target',
+      why: `which machine to build for? there are ${targets.map(({ name }) => name).join(', ')}`,
+      fix: 'embed-model --target NAME; embed-model targets describes them',
+    });
+  }
+  const size = values['group-size'];
+  return {
+    target: await findTarget(values.target),
+    model: values.model,
+    out: values.out,
+    plan: findPlan(values.quantize ?? 'auto', size === null ? null : groupSizes[size]),
+    calibration: values.calibration,
+    context: values.context,
+    toolchain: values.toolchain,
+    fetch: !values['no-fetch'],
+    singleFile: values['single-file'],
+    tokenizer: !values['no-tokenizer'],
+    prompt: values.prompt,
+    tokens: values.tokens,
+    threads: values.threads,
+    run: !values['no-run'],
+  };
+}

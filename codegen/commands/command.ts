@@ -1,5 +1,6 @@
 /** What a command is: everything help says of it, the options it takes, and the function that does it. */
 import type { ExitCode } from '../diagnostics/exit-codes.js';
+import type { DryRun } from '../dry-run.js';
 import type { StageContext } from '../progress.js';
 import type { OptionTable, OptionValues } from './option.js';
 import type { Output } from './output.js';
@@ -39,6 +40,8 @@ export interface Command<T extends OptionTable = OptionTable> {
   readonly cleansUp: boolean;
   /** Exit codes that mean something particular here. */
   readonly exitCodes: Readonly<Partial<Record<ExitCode, string>>>;
+  /** What run() would do; null where that neither writes files nor starts programs. Without it, --dry-run is refused. */
+  dryRun?(invocation: Invocation<T>): Promise<DryRun | null>;
   /** Modules beyond these tables are imported here, so that help and errors of usage come at once. */
   run(invocation: Invocation<T>): Promise<ExitCode>;
 }

@@ -29,6 +29,7 @@ export const completion = defineCommand({
   ],
   cleansUp: false,
   exitCodes: {},
+  dryRun: async () => null,
   async run({ argument, output }) {
     const { completionTable, shells } = await import('./completion-table.js');
     const shell = shells.find((name) => name === argument);

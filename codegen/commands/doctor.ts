@@ -15,6 +15,10 @@ export const doctor = defineCommand({
   ],
   cleansUp: false,
   exitCodes: { 3: 'something failed: nothing can be built here' },
+  async dryRun() {
+    const { planDiagnosis } = await import('../../deploy/plan-diagnosis.js');
+    return planDiagnosis();
+  },
   async run({ output }) {
     const { diagnose, formatFindings } = await import('../../deploy/doctor.js');
     const findings = await diagnose();

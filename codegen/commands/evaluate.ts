@@ -1,7 +1,8 @@
 /** embed-model eval: what quantization costs a model on a text. */
 import { EmbedError } from '../diagnostics/error.js';
+import type { EvaluateOptions } from '../evaluate/evaluate-bundle.js';
 import { defineCommand } from './command.js';
-import { flag, integer, text } from './option.js';
+import { flag, integer, type OptionValues, text } from './option.js';
 import { contextRange, exclusive } from './run-options.js';
 import { validationSummary } from './validation-summary.js';
 
@@ -53,19 +54,29 @@ export const evaluate = defineCommand({
   ],
   cleansUp: true,
   exitCodes: { 1: 'not accepted: perplexity may have grown by 2 % or more' },
+  async dryRun({ argument, values, context }) {
+    const asked = evaluateOptions(values);
+    const { planEvaluation } = await import('../evaluate/plan-evaluation.js');
+    return planEvaluation(argument!, asked, context);
+  },
   async run({ argument, values, output, context }) {
-    if (values.text !== null && values.ids !== null) throw exclusive('--text', '--ids');
-    if (values.text === null && values.ids === null) {
-      throw new EmbedError('EM1210', {
-        where: 'embed-model eval',
-        why: 'there is nothing to evaluate on',
-        fix: 'give --text FILE or --ids FILE.u16',
-      });
-    }
+    const asked = evaluateOptions(values);
     const { evaluateBundle } = await import('../evaluate/evaluate-bundle.js');
-    const { 'integer-cost': integerCost, ...given } = values;
-    const report = await evaluateBundle(argument!, { ...given, integerCost, threshold }, context);
+    const report = await evaluateBundle(argument!, asked, context);
     output.result(report, () => validationSummary(report));
     return report.accepted === false ? 1 : 0;
   },
 });
+
+function evaluateOptions(values: OptionValues<typeof options>): EvaluateOptions {
+  if (values.text !== null && values.ids !== null) throw exclusive('--text', '--ids');
+  if (values.text === null && values.ids === null) {
+    throw new EmbedError('EM1210', {
+      where: 'embed-model eval',
+      why: 'there is nothing to evaluate on',
+      fix: 'give --text FILE or --ids FILE.u16',
+    });
+  }
+  const { 'integer-cost': integerCost, ...given } = values;
+  return { ...given, integerCost, threshold };
+}

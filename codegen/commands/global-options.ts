@@ -7,6 +7,7 @@ export const globalOptions = {
   ),
   quiet: flag('no progress, no warnings, no summary on stderr; errors are shown'),
   verbose: flag('show the commands of the toolchain, and where in the program an error came from'),
+  'dry-run': flag('print every file and command instead; nothing is written, no program is started'),
   help: flag('this text'),
   version: flag('the version of embed-model'),
 } as const;

@@ -15,6 +15,7 @@ export const help = defineCommand({
   examples: [{ command: 'embed-model help build', note: 'all about building' }],
   cleansUp: false,
   exitCodes: {},
+  dryRun: async () => null,
   async run({ argument, output }) {
     const { findCommand } = await import('./index.js');
     return showHelp(argument === null ? null : findCommand(argument), output);

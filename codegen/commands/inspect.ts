@@ -22,6 +22,7 @@ export const inspect = defineCommand({
   ],
   cleansUp: false,
   exitCodes: { 2: 'bad input or usage, or a check of the bundle or blob failed' },
+  dryRun: async () => null,
   async run({ argument, output }) {
     const { inspectPath } = await import('./inspect/inspect-path.js');
     const { kind, document, text, faults } = inspectPath(argument!);

@@ -44,7 +44,6 @@ export const laterOptions: Readonly<Record<string, string>> = {
   'kernel-module': freestanding,
   'kernel-headers': freestanding,
   'bare-metal': freestanding,
-  'dry-run': 'build into an --out of its own with --no-run; nothing else is written',
   html: resultFile,
   junit: resultFile,
   markdown: resultFile,

@@ -46,6 +46,7 @@ function readGlobals(words: readonly string[]): CommandLine['globals'] {
     json: given('json'),
     quiet: given('quiet'),
     verbose: given('verbose'),
+    'dry-run': given('dry-run'),
     help,
     version: given('version'),
   };

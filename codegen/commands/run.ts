@@ -1,7 +1,7 @@
 /** embed-model run: the program of a bundle, on this machine or under the emulator of its target. */
 import type { RunOptions } from '../build-options.js';
 import { defineCommand } from './command.js';
-import { integer, prompt, q16, tokenIds, unsigned64 } from './option.js';
+import { integer, type OptionValues, prompt, q16, tokenIds, unsigned64 } from './option.js';
 import { quietProgress } from './progress.js';
 import { runSummary } from './result-summary.js';
 import { exclusive, placeOf, placeOptions, threadsOption, tokensOption } from './run-options.js';
@@ -57,30 +57,41 @@ export const run = defineCommand({
   ],
   cleansUp: true,
   exitCodes: { 1: 'the logits differ from the golden ones that the bundle keeps for this prompt' },
+  async dryRun({ argument, values }) {
+    const { planRun } = await import('../../deploy/planned-runs.js');
+    return planRun(argument!, runOptions(values));
+  },
   async run({ argument, values, output, context }) {
-    if (values.prompt !== null && values.ids !== null) throw exclusive('--prompt', '--ids');
+    const asked = runOptions(values);
     const { runBundle } = await import('../../deploy/run-bundle.js');
-    const runOptions: RunOptions = {
-      prompt: values.prompt,
-      ids: values.ids,
-      tokens: values.tokens,
-      sampling: {
-        temperatureQ16: values.temperature,
-        topK: values['top-k'],
-        topPQ16: values['top-p'],
-        seed: values.seed,
-      },
-      threads: values.threads,
-      chunk: values.chunk,
-      mode: placeOf(values),
-      onText: (piece) => output.stream(piece),
-    };
     // Text and a bar would overwrite each other.
     const warn = (message: string) => context.progress.warn(message);
     const progress = output.sharesTerminal ? { ...quietProgress, warn } : context.progress;
-    const result = await runBundle(argument!, runOptions, { ...context, progress });
+    const result = await runBundle(
+      argument!,
+      { ...asked, onText: (piece) => output.stream(piece) },
+      { ...context, progress },
+    );
     output.endStream(result);
     output.say(output.sharesTerminal ? `\n${runSummary(result)}` : runSummary(result));
     return result.output.matchesGolden === false ? 1 : 0;
   },
 });
+
+function runOptions(values: OptionValues<typeof options>): RunOptions {
+  if (values.prompt !== null && values.ids !== null) throw exclusive('--prompt', '--ids');
+  return {
+    prompt: values.prompt,
+    ids: values.ids,
+    tokens: values.tokens,
+    sampling: {
+      temperatureQ16: values.temperature,
+      topK: values['top-k'],
+      topPQ16: values['top-p'],
+      seed: values.seed,
+    },
+    threads: values.threads,
+    chunk: values.chunk,
+    mode: placeOf(values),
+  };
+}

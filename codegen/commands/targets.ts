@@ -32,6 +32,10 @@ export const targetsCommand = defineCommand({
   ],
   cleansUp: false,
   exitCodes: {},
+  async dryRun() {
+    const { planTargets } = await import('../../deploy/plan-diagnosis.js');
+    return planTargets();
+  },
   async run({ output }) {
     const { targets } = await import('../../targets/index.js');
     const { readHostCpu, whyNotNative } = await import('../../deploy/host-cpu.js');

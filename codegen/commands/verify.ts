@@ -36,11 +36,14 @@ export const verify = defineCommand({
   ],
   cleansUp: true,
   exitCodes: { 1: 'the bundle computes something else than the reference' },
+  async dryRun({ argument, values }) {
+    const { planVerify } = await import('../../deploy/planned-runs.js');
+    return planVerify(argument!, { ...values, mode: placeOf(values) });
+  },
   async run({ argument, values, output, context }) {
-    const { host, emulator, ...given } = values;
-    const mode = placeOf({ host, emulator });
+    const mode = placeOf(values);
     const { verifyBundle } = await import('../../deploy/verify-bundle.js');
-    const report = await verifyBundle(argument!, { ...given, mode }, context);
+    const report = await verifyBundle(argument!, { ...values, mode }, context);
     output.result(report, () => verifySummary(report));
     return report.matches ? 0 : 1;
   },

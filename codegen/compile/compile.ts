@@ -3,6 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import type { Target } from '../../targets/target.js';
 import { unwritable } from '../bundle/output-folder.js';
+import type { PlannedCommand } from '../dry-run.js';
 import { readElfObject } from './elf-object.js';
 import { assemblerFlags, coldFlags, libraryFlags, linkFlags, runnerFlags } from './flags.js';
 import { runTool } from './run-tool.js';
@@ -81,11 +82,11 @@ export async function compileLibrary(options: CompileOptions): Promise<CompiledL
   const flags = libraryFlags(toolchain.candidate, root);
   // Where nothing takes objects apart again, what they are assembled from is kept for the audit.
   const { objects, warnings } = await compileAll(options, flags, toolchain.objdump === null);
-  const archive = join(outDir, 'libem_model.a');
+  const archive = archiveIn(outDir);
   await rm(archive, { force: true }); // `ar r` would keep members of an earlier build
   const members = objects.map(({ object }) => object);
   const environment = environmentOf(options);
-  await runTool([...toolchain.ar, 'rcsD', archive, ...members], { signal, environment });
+  await runTool(archiveCommand(toolchain, archive, members), { signal, environment });
   return {
     objects,
     archive,
@@ -101,15 +102,7 @@ export async function linkRunner(options: RunnerOptions): Promise<LinkedRunner> 
   const flags = runnerFlags(toolchain.candidate, root);
   const { objects, warnings } = await compileAll(options, flags, false);
   const members = objects.map(({ object }) => object);
-  const link = [
-    ...toolchain.command,
-    ...linkFlags(toolchain.candidate),
-    ...members,
-    '-lc', // before the archive, whose weak memcpy and memset would win otherwise
-    library.archive,
-    '-o',
-    output,
-  ];
+  const link = linkCommand(toolchain, members, library.archive, output);
   const environment = environmentOf(options);
   const { stderr } = await runTool(link, { cwd: root, timeoutMs: linkTimeoutMs, signal, environment });
   return {
@@ -119,14 +112,76 @@ export async function linkRunner(options: RunnerOptions): Promise<LinkedRunner> 
   };
 }
 
-async function compileAll(options: CompileOptions, flags: readonly string[], withListings: boolean) {
-  const { sources, outDir, root } = options;
-  const objects: LibraryObject[] = [...sources]
+export interface PlannedCompilation {
+  /** Of the library, which is audited then. */
+  readonly objects: readonly LibraryObject[];
+  readonly libraryCommands: readonly PlannedCommand[];
+  readonly runnerCommands: readonly PlannedCommand[];
+}
+
+/** The commands of compileLibrary and linkRunner for the same options; nothing is started. */
+export function plannedCompilation(
+  library: CompileOptions,
+  runner: Omit<RunnerOptions, 'library'>,
+): PlannedCompilation {
+  const { toolchain, root } = library;
+  const archive = archiveIn(library.outDir);
+  const all = (options: CompileOptions, flags: readonly string[], withListings: boolean) => {
+    const objects = objectsOf(options, withListings);
+    return { objects, commands: objects.flatMap((one) => compileCommands(options, flags, one)) };
+  };
+  const ofLibrary = all(library, libraryFlags(toolchain.candidate, root), toolchain.objdump === null);
+  const ofRunner = all(runner, runnerFlags(toolchain.candidate, root), false);
+  const paths = ({ objects }: typeof ofLibrary) => objects.map(({ object }) => object);
+  const link = linkCommand(toolchain, paths(ofRunner), archive, runner.output);
+  const inRoot = (command: readonly string[]) => ({ command, cwd: root });
+  return {
+    objects: ofLibrary.objects,
+    libraryCommands: [
+      ...ofLibrary.commands.map(inRoot),
+      { command: archiveCommand(toolchain, archive, paths(ofLibrary)), cwd: null },
+    ],
+    runnerCommands: [...ofRunner.commands, link].map(inRoot),
+  };
+}
+
+const archiveIn = (outDir: string) => join(outDir, 'libem_model.a');
+
+const archiveCommand = ({ ar }: Toolchain, archive: string, members: readonly string[]) => [
+  ...ar,
+  'rcsD',
+  archive,
+  ...members,
+];
+
+const linkCommand = (
+  { command, candidate }: Toolchain,
+  members: readonly string[],
+  archive: string,
+  output: string,
+) => [
+  ...command,
+  ...linkFlags(candidate),
+  ...members,
+  '-lc', // before the archive, whose weak memcpy and memset would win otherwise
+  archive,
+  '-o',
+  output,
+];
+
+/** In the order of the paths of their sources. */
+function objectsOf({ sources, outDir, root }: CompileOptions, withListings: boolean): LibraryObject[] {
+  return [...sources]
     .sort((a, b) => (relative(root, a) < relative(root, b) ? -1 : 1))
     .map((source) => {
       const path = join(outDir, relative(root, source).replace(/\.[cS]$/, ''));
       return { source, object: `${path}.o`, listing: withListings ? `${path}.s` : null };
     });
+}
+
+async function compileAll(options: CompileOptions, flags: readonly string[], withListings: boolean) {
+  const { outDir } = options;
+  const objects = objectsOf(options, withListings);
   const makeFolder = (folder: string) => mkdir(folder, { recursive: true });
   await Promise.all(objects.map(({ object }) => makeFolder(dirname(object)))).catch((cause: unknown) => {
     throw unwritable(outDir, cause);
@@ -151,10 +206,23 @@ async function compileAll(options: CompileOptions, flags: readonly string[], wit
 async function compileOne(
   options: CompileOptions,
   flags: readonly string[],
-  { source, object, listing }: LibraryObject,
+  one: LibraryObject,
 ): Promise<string> {
-  const { toolchain, includeDirs, root, hotSources, warningsAreErrors = false, signal } = options;
+  const { root, signal } = options;
   const settings = { cwd: root, signal, environment: environmentOf(options) };
+  let said = '';
+  for (const command of compileCommands(options, flags, one))
+    said += (await runTool(command, settings)).stderr;
+  return said;
+}
+
+/** From a source to its object: by way of a listing where one is to be kept. */
+function compileCommands(
+  options: CompileOptions,
+  flags: readonly string[],
+  { source, object, listing }: LibraryObject,
+): string[][] {
+  const { toolchain, includeDirs, root, hotSources, warningsAreErrors = false } = options;
   const compile = [
     ...toolchain.command,
     ...flags,
@@ -164,10 +232,7 @@ async function compileOne(
     ...(listing === null ? ['-c', '-o', object] : ['-S', '-o', listing]),
     relative(root, source),
   ];
-  const { stderr } = await runTool(compile, settings);
-  if (listing === null) {
-    return stderr;
-  }
+  if (listing === null) return [compile];
   const assemble = [
     ...toolchain.command,
     ...assemblerFlags(toolchain.candidate),
@@ -176,7 +241,7 @@ async function compileOne(
     '-o',
     object,
   ];
-  return stderr + (await runTool(assemble, settings)).stderr;
+  return [compile, assemble];
 }
 
 /**

@@ -45,6 +45,15 @@ export interface ObjectCode {
   readonly dataRelocations: readonly Relocation[];
 }
 
+export const disassemblyCommand = (objdump: string, path: string): readonly string[] => [
+  objdump,
+  '-d',
+  '-r',
+  '-z',
+  '--no-show-raw-insn',
+  path,
+];
+
 /** Disassembles the object at `path` with the program `objdump`, GNU's or LLVM's. Throws EM3002, EM3006. */
 export async function disassemble(
   objdump: string,
@@ -54,8 +63,8 @@ export async function disassemble(
 ): Promise<ObjectCode> {
   const object = basename(path);
   const elf = await readElfObject(path);
-  const command = [objdump, '-d', '-r', '-z', '--no-show-raw-insn', path];
-  const instructions = parseInstructions((await runTool(command, { signal })).stdout, isa, object);
+  const { stdout } = await runTool(disassemblyCommand(objdump, path), { signal });
+  const instructions = parseInstructions(stdout, isa, object);
   return {
     object,
     sections: elf.sections,

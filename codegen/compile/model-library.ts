@@ -34,6 +34,38 @@ export interface CompiledModel {
   readonly warnings: string;
 }
 
+/** Objects lie below this folder, which `XXXXXX` makes new for each build. */
+export const objectsTemplate = () => join(tmpdir(), 'embed-model-XXXXXX');
+
+/** What is compiled from the files of a bundle, whose paths with slashes are `names`, to objects below `objects`. */
+export function modelCompilation(
+  bundle: string,
+  names: readonly string[],
+  target: Target,
+  toolchain: Toolchain,
+  objects: string,
+) {
+  const sources = (folder: string) =>
+    names
+      .filter((name) => name.startsWith(`${folder}/`) && /\.[cS]$/.test(name))
+      .map((name) => join(bundle, name));
+  const common = { target, toolchain, root: bundle, includeDirs: [join(bundle, 'src')] };
+  return {
+    library: {
+      ...common,
+      sources: sources('src'),
+      hotSources: ['model.c', 'em_sample.c'],
+      outDir: join(objects, 'library'),
+    },
+    runner: {
+      ...common,
+      sources: sources('runner'),
+      outDir: join(objects, 'runner'),
+      output: join(bundle, 'bin', 'em-run'),
+    },
+  };
+}
+
 /**
  * Compiles <bundle>/src and <bundle>/runner to <bundle>/bin/em-run. Objects go to a temporary folder that is
  * removed. Where the runner has a source that takes the blob in, <bundle>/model.blob goes, too.
@@ -44,37 +76,24 @@ export async function compileModel(
   toolchain: Toolchain,
   { progress, signal }: StageContext,
 ): Promise<CompiledModel> {
-  const objects = await mkdtemp(join(tmpdir(), 'embed-model-')).catch((cause: unknown) => {
+  const objects = await mkdtemp(objectsTemplate().replace(/X+$/, '')).catch((cause: unknown) => {
     throw unwritable(tmpdir(), cause);
   });
   try {
     progress.begin('compile', 3, 'step');
-    const sources = async (folder: string) =>
-      (await readdir(join(bundle, folder)))
-        .filter((name) => /\.[cS]$/.test(name))
-        .map((name) => join(bundle, folder, name));
-    const common = { target, toolchain, root: bundle, includeDirs: [join(bundle, 'src')], signal };
-    const library: CompiledLibrary = await compileLibrary({
-      ...common,
-      sources: await sources('src'),
-      hotSources: ['model.c', 'em_sample.c'],
-      outDir: join(objects, 'library'),
-    });
+    const namesIn = async (folder: string) =>
+      (await readdir(join(bundle, folder))).map((name) => `${folder}/${name}`);
+    const names = [...(await namesIn('src')), ...(await namesIn('runner'))];
+    const work = modelCompilation(bundle, names, target, toolchain, objects);
+    const library: CompiledLibrary = await compileLibrary({ ...work.library, signal });
     progress.advance(1);
     const audit = await auditLibrary({ target, toolchain, library, declared: declaredCalls, signal });
     progress.advance(1);
     await mkdir(join(bundle, 'bin'), { recursive: true }).catch((cause: unknown) => {
       throw unwritable(bundle, cause);
     });
-    const runnerFiles = await sources('runner');
-    const runner = await linkRunner({
-      ...common,
-      sources: runnerFiles,
-      outDir: join(objects, 'runner'),
-      library,
-      output: join(bundle, 'bin', 'em-run'),
-    });
-    if (runnerFiles.includes(join(bundle, 'runner', 'embedded_blob.S'))) {
+    const runner = await linkRunner({ ...work.runner, library, signal });
+    if (names.includes('runner/embedded_blob.S')) {
       await rm(join(bundle, 'model.blob'));
     }
     progress.advance(1);

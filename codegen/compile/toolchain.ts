@@ -66,7 +66,8 @@ export async function findToolchain(
   return toolchain;
 }
 
-function familyOf(prefer: string | undefined): CompilerFamily | undefined {
+/** Throws EM1202 for a preference that is no family. */
+export function familyOf(prefer: string | undefined): CompilerFamily | undefined {
   const family = compilerFamilies.find((name) => name === prefer);
   if (prefer !== undefined && family === undefined) {
     throw new EmbedError('EM1202', {
@@ -102,7 +103,8 @@ async function firstUsable(target: Target, family: CompilerFamily | undefined): 
   throw unusable ?? noCompiler(target, candidates, family);
 }
 
-function noCompiler(
+/** EM3001: what was looked for, and what to install. */
+export function noCompiler(
   target: Target,
   candidates: readonly ToolchainCandidate[],
   family: CompilerFamily | undefined,
@@ -163,26 +165,22 @@ async function describe(
   command: readonly string[],
   candidate: ToolchainCandidate,
 ): Promise<Toolchain> {
-  const { family, binutils, packages } = candidate;
-  if (binutils === null) {
+  const { family, packages } = candidate;
+  const tools = await binaryTools(command, candidate);
+  if (tools === null) {
     const [zig] = command;
     const version = `zig ${await firstLine([zig, 'version'])}`;
     // zig brings a C library and links with it; compiling that takes too long for a question.
-    const environment = { ZIG_GLOBAL_CACHE_DIR: join(cacheFolder(), 'zig-libraries') };
-    return { family, command, version, candidate, ar: [zig, 'ar'], objdump: null, environment };
+    return {
+      family,
+      command,
+      version,
+      candidate,
+      ar: [zig, 'ar'],
+      objdump: null,
+      environment: zigEnvironment(),
+    };
   }
-  const tool = async (names: readonly string[]): Promise<string> => {
-    const path = await findFirstProgram(names);
-    if (path === undefined) {
-      throw new EmbedError('EM3004', {
-        where: names[0],
-        why: `${command[0]} is there, but none of ${names.join(', ')} is in PATH`,
-        fix: installCommand(packages),
-      });
-    }
-    return path;
-  };
-  const [ar, objdump] = [await tool(binutils.ar), await tool(binutils.objdump)];
   const obstacle = await whyNoPrograms(command, candidate);
   if (obstacle !== undefined) {
     throw new EmbedError('EM3008', {
@@ -192,7 +190,28 @@ async function describe(
     });
   }
   const version = await firstLine([...command, '--version']);
-  return { family, command, version, candidate, ar: [ar], objdump, environment: {} };
+  return { family, command, version, candidate, ar: [tools.ar], objdump: tools.objdump, environment: {} };
+}
+
+/** Where zig keeps the C libraries it compiles. */
+export const zigEnvironment = () => ({ ZIG_GLOBAL_CACHE_DIR: join(cacheFolder(), 'zig-libraries') });
+
+/** Absolute paths of the tools beside a compiler; null for zig, which is all of them itself. Throws EM3004. */
+export async function binaryTools(
+  [compiler]: readonly string[],
+  { binutils, packages }: ToolchainCandidate,
+): Promise<{ readonly ar: string; readonly objdump: string } | null> {
+  if (binutils === null) return null;
+  const tool = async (names: readonly string[]): Promise<string> => {
+    const path = await findFirstProgram(names);
+    if (path !== undefined) return path;
+    throw new EmbedError('EM3004', {
+      where: names[0],
+      why: `${compiler} is there, but none of ${names.join(', ')} is in PATH`,
+      fix: installCommand(packages),
+    });
+  };
+  return { ar: await tool(binutils.ar), objdump: await tool(binutils.objdump) };
 }
 
 /** A plain `gcc` makes code for whatever machine it is installed on: ask. zig makes code for all. */

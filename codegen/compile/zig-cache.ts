@@ -35,8 +35,13 @@ export const zigFolder = ({ version }: ZigRelease = zigRelease): string =>
 /** Absolute path of the compiler that was fetched, or undefined. */
 export async function cachedZig(release: ZigRelease = zigRelease): Promise<string | undefined> {
   const compiler = zigPackages(release)?.[1];
-  const bin = compiler && join(zigFolder(release), 'node_modules', ...compiler.name.split('/'), 'bin', 'zig');
-  return bin && findProgram(bin);
+  return compiler && findProgram(fetchedZig(release));
+}
+
+/** Path that the compiler has once it was fetched. For releases with a compiler for this machine. */
+export function fetchedZig(release: ZigRelease = zigRelease): string {
+  const [, compiler] = zigPackages(release)!;
+  return join(zigFolder(release), 'node_modules', ...compiler!.name.split('/'), 'bin', 'zig');
 }
 
 /** "86 MB to download, 357 MB in <folder>". */
@@ -105,12 +110,8 @@ async function install(
   };
   await writeFile(join(staging, 'package.json'), JSON.stringify({ private: true, dependencies }));
   await writeFile(join(staging, 'package-lock.json'), JSON.stringify(lock));
-  // `ci` takes exactly what the lock file says, and refuses a package that has another hash.
-  const options = ['--prefix', staging, '--ignore-scripts', '--no-bin-links', '--no-audit', '--no-fund'];
-  const rest = ['--no-update-notifier', '--no-progress', '--loglevel=error'];
-  const command = [process.execPath, npm, 'ci', ...options, ...rest];
   try {
-    await runTool(command, {
+    await runTool(fetchCommand(npm, staging), {
       cwd: staging,
       timeoutMs: fetchTimeoutMs,
       signal,
@@ -122,6 +123,13 @@ async function install(
     }
     throw cause;
   }
+}
+
+/** npm's command; `ci` takes exactly what the lock file says, and refuses a package that has another hash. */
+export function fetchCommand(npm: string, staging: string): string[] {
+  const options = ['--prefix', staging, '--ignore-scripts', '--no-bin-links', '--no-audit', '--no-fund'];
+  const rest = ['--no-update-notifier', '--no-progress', '--loglevel=error'];
+  return [process.execPath, npm, 'ci', ...options, ...rest];
 }
 
 /** Who comes second finds the place taken by the same files; what is there and does not work is replaced. */

@@ -63,6 +63,42 @@ function runnerSources(singleFile: boolean): Map<string, string> {
   );
 }
 
+/** What the sources of a model are made from: sections of the blob, its layout, and the memory it needs. */
+function layOut(input: EmitInput) {
+  const kernels = kernelSetOf(input.target.kernelSet);
+  const table = input.tokenizer === null ? null : compileTokenizer(input.tokenizer);
+  const sections = blobSections(input.model, kernels, table);
+  const blob = layOutBlob(sections);
+  const memory = planMemory(input.model.graph, BATCH, kernels);
+  return { kernels, sections, blob, memory, hasTokenizer: table !== null };
+}
+
+/** The C of the library, by name, but for the build's id. */
+function modelSources(input: EmitInput, { kernels, blob, memory, hasTokenizer }: ReturnType<typeof layOut>) {
+  const { modelName, plan, target, model, bosId, eosIds } = input;
+  const names = { modelName, targetName: target.name, planName: plan.name };
+  return emitSources({ ...names, model, memory, blob, bosId, eosIds, hasTokenizer }, kernels);
+}
+
+/** All text files, by path in the bundle. */
+function bundleTexts(
+  input: EmitInput,
+  sources: ReadonlyMap<string, string>,
+  buildId: Uint8Array,
+): Map<string, string> {
+  const files = new Map([...sources].map(([name, text]) => [`src/${name}`, text]));
+  files.set('src/build_id.c', emitBuildId(buildId));
+  return new Map([...files, ...runnerSources(input.singleFile === true)]);
+}
+
+/** The files that emitBundle would write, with their sizes in bytes, by path in the bundle. */
+export function plannedEmission(input: EmitInput): Map<string, number> {
+  const layout = layOut(input);
+  const texts = bundleTexts(input, modelSources(input, layout), new Uint8Array(32)); // ids have one length
+  const sizes = [...texts].map(([path, text]) => [path, Buffer.byteLength(text)] as const);
+  return new Map<string, number>([['model.blob', layout.blob.blobBytes], ...sizes]);
+}
+
 /** Writes src/, runner/ and model.blob below `folder`. */
 export async function emitBundle(
   folder: string,
@@ -71,36 +107,18 @@ export async function emitBundle(
   { progress, signal }: StageContext,
 ): Promise<EmittedModel> {
   progress.begin('emit', 3, 'step');
-  const kernels = kernelSetOf(input.target.kernelSet);
-  const table = input.tokenizer === null ? null : compileTokenizer(input.tokenizer);
-  const sections = blobSections(input.model, kernels, table);
-  const blob = layOutBlob(sections);
-  const memory = planMemory(input.model.graph, BATCH, kernels);
+  const layout = layOut(input);
+  const { sections, blob, memory } = layout;
   progress.advance(1);
   await breathe(signal);
-  const sources = emitSources(
-    {
-      modelName: input.modelName,
-      targetName: input.target.name,
-      planName: input.plan.name,
-      model: input.model,
-      memory,
-      blob,
-      bosId: input.bosId,
-      eosIds: input.eosIds,
-      hasTokenizer: table !== null,
-    },
-    kernels,
-  );
+  const sources = modelSources(input, layout);
   progress.advance(1);
   await breathe(signal);
   const written = writeBlobFile(join(folder, 'model.blob'), {
     buildId: (payload) => buildIdOf(input, sources, payload),
     sections,
   });
-  const files = new Map([...sources].map(([name, text]) => [`src/${name}`, text]));
-  files.set('src/build_id.c', emitBuildId(written.buildId));
-  writeTexts(host, folder, new Map([...files, ...runnerSources(input.singleFile === true)]));
+  writeTexts(host, folder, bundleTexts(input, sources, written.buildId));
   progress.advance(1);
   const buildId = Buffer.from(written.buildId).toString('hex');
   progress.end(`blob ${(blob.blobBytes / 1e6).toFixed(2)} MB, build ${buildId.slice(0, 12)}`);

@@ -42,6 +42,8 @@ export interface EvaluateOptions {
 /** Threads of an evaluation at most: each holds a model in float. */
 const MAX_THREADS = 8;
 
+export const evaluationThreads = () => Math.min(MAX_THREADS, availableParallelism());
+
 /**
  * Evaluates a bundle and writes <bundle>/report/validation_report.json. The temporary build is removed, whatever happens.
  * Throws EM1401 (no bundle), EM2010 to EM2014, EM3201 (no target runs on this machine), EM3204 and what building throws.
@@ -69,7 +71,7 @@ export async function evaluateBundle(
   }
 }
 
-function readEvaluationText(
+export function readEvaluationText(
   { text, ids }: EvaluateOptions,
   { checkpoint, ...source }: ModelSource,
 ): EvaluationText {
@@ -85,7 +87,7 @@ function readEvaluationText(
   return readText(text, source.tokenizer, eosIds);
 }
 
-function chooseWindows(
+export function chooseWindows(
   text: EvaluationText,
   options: EvaluateOptions,
   manifest: Manifest,
@@ -144,8 +146,7 @@ interface JobScores {
 
 async function runJob(job: EvaluationJob, context: StageContext): Promise<JobScores> {
   context.progress.begin('evaluate', job.ids.length / job.window, 'window');
-  const threads = Math.min(MAX_THREADS, availableParallelism());
-  const scores = await evaluateWindows(job, threads, context);
+  const scores = await evaluateWindows(job, evaluationThreads(), context);
   context.progress.end(`${job.ids.length} tokens in windows of ${job.window}`);
   return {
     reference: scores.map(({ reference }) => reference),

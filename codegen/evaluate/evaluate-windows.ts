@@ -19,16 +19,12 @@ export async function evaluateWindows(
   threads: number,
   { progress, signal }: StageContext,
 ): Promise<EvaluationScores[]> {
-  const windows = job.ids.length / job.window;
-  const count = Math.min(threads, windows);
+  const count = Math.min(threads, job.ids.length / job.window);
   const models = count * (job.matrices === null ? 1 : 2);
   const weightBytes = Math.min(256e6, Math.floor(WEIGHT_BYTES / models));
-  const running = Array.from({ length: count }, (_, i) => {
-    const first = Math.floor((i * windows) / count);
-    const end = Math.floor(((i + 1) * windows) / count);
-    const ids = job.ids.slice(first * job.window, end * job.window);
-    return new EvaluationThread({ ...job, ids, firstWindow: first, weightBytes }, () => progress.advance(1));
-  });
+  const running = shares(job, count).map(
+    (share) => new EvaluationThread({ ...job, ...share, weightBytes }, () => progress.advance(1)),
+  );
   const stopAll = () => {
     for (const thread of running) thread.stop();
   };
@@ -49,6 +45,19 @@ export async function evaluateWindows(
   } finally {
     signal.removeEventListener('abort', stopAll);
   }
+}
+
+/** The windows of a text in `count` parts as large as each other, give or take one. */
+export function shares(
+  { ids, window }: Pick<EvaluationJob, 'ids' | 'window'>,
+  count: number,
+): Pick<EvaluationTask, 'ids' | 'firstWindow'>[] {
+  const windows = ids.length / window;
+  return Array.from({ length: count }, (_, i) => {
+    const firstWindow = Math.floor((i * windows) / count);
+    const end = Math.floor(((i + 1) * windows) / count);
+    return { ids: ids.slice(firstWindow * window, end * window), firstWindow };
+  });
 }
 
 class EvaluationThread {

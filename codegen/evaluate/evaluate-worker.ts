@@ -15,6 +15,7 @@ import { buildGraph } from '../graph/build.js';
 import type { QuantizedMatrix } from '../quantize/matrix.js';
 import { LogitsStream } from './logits-stream.js';
 import type { ValidationData } from './statistics.js';
+import { windowArguments } from './window-arguments.js';
 import { type ScoredWindows, WindowScorer } from './window-scorer.js';
 
 export interface EvaluationTask extends ScoredWindows {
@@ -92,10 +93,7 @@ async function runWindows(
   onPosition: (logits: Int32Array) => void,
 ): Promise<void> {
   const windows = task.ids.length / task.window;
-  const args = [
-    ...[task.blob, '--no-verify', '--logits=-', `--ids-file=${task.idsFile}`, `--window=${task.window}`],
-    ...[`--first-window=${task.firstWindow}`, `--windows=${windows}`],
-  ];
+  const args = windowArguments(task);
   let failure: unknown;
   const stream = new LogitsStream(vocabSize, onPosition);
   const run = await runLocally(task.target, task.binary, args, {

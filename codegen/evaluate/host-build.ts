@@ -7,7 +7,7 @@ import { unwritable } from '../bundle/output-folder.js';
 import type { ModelSource } from '../checkpoint/model-source.js';
 import { compileModel } from '../compile/model-library.js';
 import { findToolchain } from '../compile/toolchain.js';
-import { emitBundle } from '../emit/emit-bundle.js';
+import { type EmitInput, emitBundle } from '../emit/emit-bundle.js';
 import type { IntegerModel } from '../lower/lower.js';
 import type { StageContext } from '../progress.js';
 import type { Plan } from '../quantize/plan.js';
@@ -37,17 +37,25 @@ export async function withHostBuild<T>(
   const { RealFileSystemHost } = await import('@ts-morph/common');
   const folder = temporaryFolder();
   try {
-    const input = {
-      ...{ modelName: source.name, modelSha256: source.checkpoint.sha256(), target, plan, model },
-      ...{ tokenizer: null, bosId: null, eosIds: [] },
-    };
-    await emitBundle(folder, new RealFileSystemHost(), input, context);
+    await emitBundle(folder, new RealFileSystemHost(), hostBuildInput(target, source, plan, model), context);
     await compileModel(folder, target, toolchain, context);
     const binary = join(folder, 'bin', 'em-run');
     return await use({ target, folder, binary, blob: join(folder, 'model.blob') });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+export function hostBuildInput(
+  target: Target,
+  source: ModelSource,
+  plan: Plan,
+  model: IntegerModel,
+): EmitInput {
+  return {
+    ...{ modelName: source.name, modelSha256: source.checkpoint.sha256(), target, plan, model },
+    ...{ tokenizer: null, bosId: null, eosIds: [] },
+  };
 }
 
 function temporaryFolder(): string {

@@ -12,7 +12,14 @@ t.test('options alone mean build', async (t) => {
   t.equal(command?.name, 'build');
   t.equal(argument, null);
   t.match(values, { target: 'a72', 'no-run': true, tokens: 64, threads: 0, context: null, quantize: null });
-  t.same(globals, { json: true, quiet: false, verbose: false, help: false, version: false });
+  t.same(globals, {
+    json: true,
+    quiet: false,
+    verbose: false,
+    'dry-run': false,
+    help: false,
+    version: false,
+  });
 });
 
 t.test('the command is the first word that is no switch of every command', async (t) => {

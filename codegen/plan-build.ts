@@ -1,0 +1,62 @@
+/** `build --dry-run`: all of a build that neither writes nor starts anything, so that sizes and commands are those of the build. */
+import { join } from 'node:path';
+import { plannedRuns } from '../deploy/planned-runs.js';
+import { proofRequests } from '../deploy/prove-bundle.js';
+import type { BuildOptions } from './build-options.js';
+import { OutputFolder } from './bundle/output-folder.js';
+import { openModelSource } from './checkpoint/model-source.js';
+import { expectedToolchain } from './compile/expected-toolchain.js';
+import { plannedModelCompilation } from './compile/planned-compilation.js';
+import type { DryRun } from './dry-run.js';
+import { plannedEmission } from './emit/emit-bundle.js';
+import { goldenPrompt } from './evaluate/golden-prompt.js';
+import { defaultGoldenRuns } from './evaluate/golden-run.js';
+import { defaultOut, toIntegers } from './pipeline.js';
+import type { StageContext } from './progress.js';
+
+/** Files of a bundle whose sizes depend on the compiler and on what is measured. */
+const madeLater = ['bin/em-run', 'manifest.json', 'report/result.json'];
+
+/** What pipeline.build would do with the same options. Takes as long as its quantization, and throws what that throws. */
+export async function planBuild(options: BuildOptions, context: StageContext): Promise<DryRun> {
+  const { target, plan, singleFile } = options;
+  const source = openModelSource(options.model, options.tokenizer);
+  try {
+    const { path, staging } = OutputFolder.planned(options.out ?? defaultOut(source, target));
+    const { toolchain, commands } = await expectedToolchain(target, {
+      prefer: options.toolchain,
+      fetch: options.fetch,
+    });
+    const { checkpoint, tokenizer, bosId } = source;
+    const { eosIds } = checkpoint.config;
+    const { model, parameters } = await toIntegers(source, options, context);
+    const prompt = goldenPrompt(options.prompt, source, model.graph);
+    const golden = await defaultGoldenRuns(model, prompt, eosIds, parameters, context);
+    const names = { modelName: source.name, modelSha256: checkpoint.sha256(), target, plan };
+    const emitted = plannedEmission({ ...names, model, tokenizer, bosId, eosIds, singleFile });
+    const { goldenRuns, last } = proofRequests(golden, model.graph.context, options);
+    const requests = options.run ? [...goldenRuns.map(({ request }) => request), last] : [];
+    const runs = await plannedRuns(staging, { targetSpec: target, singleFile }, requests, 'auto');
+    const kept = [...emitted].filter(([name]) => !(singleFile && name === 'model.blob'));
+    const sizes: [string, number | null][] = [
+      ...kept,
+      ...madeLater.map((name): [string, null] => [name, null]),
+    ];
+    return {
+      files: sizes
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, bytes]) => ({ path: join(path, name), bytes })),
+      commands: [
+        ...commands,
+        ...plannedModelCompilation(staging, [...emitted.keys()], target, toolchain),
+        ...runs.commands,
+      ],
+      notes: [
+        `The files are made in ${staging}, which is renamed when all of them are there.`,
+        ...runs.notes,
+      ],
+    };
+  } finally {
+    source.checkpoint.close();
+  }
+}
