@@ -1,6 +1,6 @@
 /** The non-linear functions of docs/arithmetic.md, section 2, on integers. */
 import { saturate } from './fixed.js';
-import { exp2Coefficients, rsqrtSeeds, sigmoidTable } from './tables.js';
+import { exp2Coefficients, geluTables, rsqrtSeeds, sigmoidTable } from './tables.js';
 
 /** Rounding product of two Q15 numbers of magnitude at most 2^15: what pmulhrsw and sqrdmulh compute. */
 function multiplyQ15(a: number, b: number): number {
@@ -47,6 +47,18 @@ export function sigmoid(value: number, frac: number): number {
   const i = x >> 10;
   const step = sigmoidTable[i]! - sigmoidTable[i + 1]!;
   const tail = sigmoidTable[i]! - ((step * (x & 1023) + 512) >> 10);
+  return value < 0 ? tail : 0x1000000 - tail;
+}
+
+/** The gate of GELU at value in Q(frac), as Q24 in [0, 2^24]: table of |value| in Q15 below 8, linear between entries. */
+export function geluGate(value: number, frac: number, form: 'erf' | 'tanh'): number {
+  const table = geluTables[form];
+  const magnitude = Math.abs(value);
+  const wide = frac >= 15 ? Math.floor(magnitude / 2 ** (frac - 15)) : magnitude * 2 ** (15 - frac);
+  const x = Math.min(wide, 8 * 32768 - 1);
+  const i = x >> 9;
+  const step = table[i]! - table[i + 1]!;
+  const tail = table[i]! - ((step * (x & 511) + 256) >> 9);
   return value < 0 ? tail : 0x1000000 - tail;
 }
 

@@ -12,13 +12,13 @@ export interface TensorInfo {
   readonly shape: readonly number[];
 }
 
-export interface Checkpoint {
+export interface Checkpoint<C extends DecoderConfig = DecoderConfig> {
   /** The path that was given, for messages. */
   readonly path: string;
   readonly format: 'huggingface' | 'llama2c';
   /** A short name for reports: the folder's or file's base name. */
   readonly name: string;
-  readonly config: DecoderConfig;
+  readonly config: C;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /**
    * Rows [firstRow, firstRow + rowCount) of a tensor as float32, row-major; a vector counts as one row a value.

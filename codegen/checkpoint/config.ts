@@ -10,9 +10,8 @@ export type RopeScaling =
       readonly originalContext: number;
     };
 
-export interface DecoderConfig {
-  /** The family whose graph builder understands this model. */
-  readonly family: 'llama';
+/** What all families have in common. */
+interface DecoderShape {
   /** What the checkpoint calls itself, such as Qwen2ForCausalLM. */
   readonly architecture: string;
   readonly vocabSize: number;
@@ -21,20 +20,39 @@ export interface DecoderConfig {
   readonly layers: number;
   readonly heads: number;
   readonly kvHeads: number;
-  /** Elements a head; heads x headDim need not equal hiddenSize. Even. */
+  /** Elements a head; heads x headDim need not equal hiddenSize. */
   readonly headDim: number;
   /** Positions the model was trained for. */
   readonly contextLength: number;
   readonly normEpsilon: number;
-  readonly ropeTheta: number;
-  readonly ropeScaling: RopeScaling;
-  /** Positions a token can look back on, itself included, or null for all of them. */
-  readonly slidingWindow: number | null;
-  /** Whether q and k are normalised a head before rope (Qwen3). */
-  readonly qkNorm: boolean;
   /** Whether the head shares the embedding matrix. */
   readonly tiedEmbedding: boolean;
   readonly bosId: number | null;
   /** Ids that end a generation. */
   readonly eosIds: readonly number[];
 }
+
+/** Llama, Mistral, Qwen2, Qwen3. headDim is even. */
+export interface LlamaConfig extends DecoderShape {
+  readonly family: 'llama';
+  readonly ropeTheta: number;
+  readonly ropeScaling: RopeScaling;
+  /** Positions a token can look back on, itself included, or null for all of them. */
+  readonly slidingWindow: number | null;
+  /** Whether q and k are normalised a head before rope (Qwen3). */
+  readonly qkNorm: boolean;
+}
+
+/** x times the normal distribution function, exact or by its tanh approximation (Hendrycks and Gimpel 2016). */
+export type GeluKind = 'erf' | 'tanh';
+
+/** GPT-2 and nanoGPT: learned positions, every query head with its own keys and values. */
+export interface Gpt2Config extends DecoderShape {
+  readonly family: 'gpt2';
+  readonly gelu: GeluKind;
+  /** What divides scores: sqrt(headDim), one more than the layer's number, both multiplied, or 1. */
+  readonly scoreDivisor: { readonly headDim: boolean; readonly layer: boolean };
+}
+
+/** The family decides which graph builder understands the model (graph/build.ts). */
+export type DecoderConfig = LlamaConfig | Gpt2Config;

@@ -1,7 +1,8 @@
 import { EmbedError } from '../diagnostics/error.js';
 import { type Architecture, architectures } from './architectures.js';
 import { readAttentionWindow } from './attention-window.js';
-import type { DecoderConfig } from './config.js';
+import type { LlamaConfig } from './config.js';
+import { familyReaders } from './family-readers.js';
 import { limits, requireConsistentSizes } from './limits.js';
 import type { BiasDemand } from './llama-tensors.js';
 import { readRopeSettings } from './rope-settings.js';
@@ -9,12 +10,12 @@ import type { Settings } from './settings.js';
 import { refuseUnsupportedSettings } from './unsupported-settings.js';
 
 export interface HuggingFaceModel {
-  readonly config: DecoderConfig;
+  readonly config: LlamaConfig;
   readonly biases: BiasDemand;
 }
 
 /**
- * The decoder that a config.json describes, with the defaults of transformers where it has them. The end ids
+ * The decoder of the llama family that a config.json describes, with the defaults of transformers where it has them. The end ids
  * of generation_config.json, if there is one, are honoured together with those of config.json.
  *
  * Throws EM1005 (key missing), EM1006 (value out of range), EM1007 (architecture), EM1008 (arithmetic not
@@ -31,7 +32,7 @@ export function readHuggingFaceConfig(config: Settings, generation: Settings | n
   const trainedContext = config.integer('max_position_embeddings', 1, Number.MAX_SAFE_INTEGER);
   const contextLength = Math.min(trainedContext, limits.contextLength);
   const window = readAttentionWindow(config, architecture, layers);
-  const decoder: DecoderConfig = {
+  const decoder: LlamaConfig = {
     family: 'llama',
     architecture: architecture.name,
     vocabSize,
@@ -55,7 +56,8 @@ export function readHuggingFaceConfig(config: Settings, generation: Settings | n
 }
 
 function readArchitecture(config: Settings): Architecture {
-  const supported = architectures.map(({ name }) => name).join(', ');
+  const families = familyReaders.flatMap((reader) => reader.architectures);
+  const supported = [...architectures.map(({ name }) => name), ...families].join(', ');
   const unsupported = (key: string) =>
     new EmbedError('EM1007', {
       where: config.where,

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { EmbedError } from '../diagnostics/error.js';
 import { BoundedFile } from './bounded-file.js';
-import type { Checkpoint, TensorDtype } from './checkpoint.js';
+import type { Checkpoint } from './checkpoint.js';
 import type { DecoderConfig } from './config.js';
+import { type FamilyReader, familyReaders } from './family-readers.js';
 import { FileCheckpoint } from './file-checkpoint.js';
 import { FileSet } from './file-set.js';
 import { elementBytes } from './float-decoding.js';
@@ -12,8 +13,11 @@ import { readJsonObject } from './json-object.js';
 import { llamaTensors, type TensorDemand } from './llama-tensors.js';
 import { type SafetensorsEntry, showShape } from './safetensors.js';
 import { readSafetensorsFolder } from './safetensors-shards.js';
+import { safetensorsSource } from './safetensors-source.js';
 import { Settings } from './settings.js';
 import { readStoredRows, rowsAndColumns, type StoredTensor } from './stored-tensor.js';
+import { isTensorDtype } from './tensor-source.js';
+import { ViewedCheckpoint } from './tensor-view.js';
 
 const mostConfigBytes = 4 << 20;
 const comparedElements = 1 << 18;
@@ -29,6 +33,8 @@ export function openHuggingFace(folder: string): Checkpoint {
   if (!existsSync(configPath)) throw new EmbedError('EM1003', { where: folder, why: 'has no config.json' });
   return FileSet.build((files) => {
     const settings = new Settings(configPath, readJsonObject(files.open(configPath), mostConfigBytes));
+    const family = familyReaders.find((reader) => reader.recognizes(settings));
+    if (family !== undefined) return openFamily(folder, family, settings, files);
     const { config, biases } = readHuggingFaceConfig(settings, readGenerationConfig(folder));
     const entries = readSafetensorsFolder(folder, files);
     const demands = llamaTensors(config, biases);
@@ -37,6 +43,19 @@ export function openHuggingFace(folder: string): Checkpoint {
     if (config.tiedEmbedding) requireTiedHead(folder, stored, entries);
     return new FileCheckpoint(folder, 'huggingface', config, stored, files);
   });
+}
+
+/** A checkpoint of a family that binds tensors to the names of its graph. */
+function openFamily(
+  folder: string,
+  family: FamilyReader<DecoderConfig>,
+  settings: Settings,
+  files: FileSet,
+): Checkpoint {
+  const config = family.read(settings, readGenerationConfig(folder));
+  const source = safetensorsSource(folder, readSafetensorsFolder(folder, files));
+  const views = family.bind(source, config);
+  return new ViewedCheckpoint(folder, basename(resolve(folder)), 'huggingface', config, source, views, files);
 }
 
 /** Not part of the model's hash: it says when to stop, not what to compute. */
@@ -91,10 +110,6 @@ function storedTensor(entry: SafetensorsEntry, shape: readonly number[]): Stored
   }
   const info = { name: entry.name, dtype: entry.dtype, shape };
   return { info, file: entry.file, offset: entry.offset };
-}
-
-function isTensorDtype(dtype: string): dtype is TensorDtype {
-  return Object.hasOwn(elementBytes, dtype);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { EmbedError } from '../diagnostics/error.js';
-import type { DecoderConfig } from './config.js';
+import type { LlamaConfig } from './config.js';
 
 /**
  * The largest decoder that is read. The bounds are far above any model that fits a board; they keep every
@@ -17,7 +17,7 @@ export const limits = {
 } as const;
 
 /** Relations between the sizes of a decoder that every reader must have checked. Throws EM1006. */
-export function requireConsistentSizes(where: string, config: DecoderConfig): void {
+export function requireConsistentSizes(where: string, config: LlamaConfig): void {
   const { heads, kvHeads, headDim } = config;
   if (heads % kvHeads !== 0) {
     throw new EmbedError('EM1006', {

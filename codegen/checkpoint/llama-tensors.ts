@@ -1,4 +1,4 @@
-import type { DecoderConfig } from './config.js';
+import type { LlamaConfig } from './config.js';
 
 /** Whether biases must, may or must not stand beside weights. */
 export type Presence = 'required' | 'optional' | 'forbidden';
@@ -19,7 +19,7 @@ export interface TensorDemand {
  * The tensors of a decoder of the llama family by their Hugging Face names, linear weights as [outputs,
  * inputs]. lm_head.weight is among them only where the head does not share the embedding.
  */
-export function llamaTensors(config: DecoderConfig, biases: BiasDemand): TensorDemand[] {
+export function llamaTensors(config: LlamaConfig, biases: BiasDemand): TensorDemand[] {
   const { vocabSize, hiddenSize } = config;
   const demands = [required('model.embed_tokens.weight', vocabSize, hiddenSize)];
   for (let layer = 0; layer < config.layers; layer++) {
@@ -30,7 +30,7 @@ export function llamaTensors(config: DecoderConfig, biases: BiasDemand): TensorD
   return demands;
 }
 
-function layerTensors(layer: string, config: DecoderConfig, biases: BiasDemand): TensorDemand[] {
+function layerTensors(layer: string, config: LlamaConfig, biases: BiasDemand): TensorDemand[] {
   const { hiddenSize, intermediateSize, headDim, qkNorm } = config;
   const queries = config.heads * headDim;
   const keys = config.kvHeads * headDim;

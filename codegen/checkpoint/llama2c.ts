@@ -1,7 +1,7 @@
 import { EmbedError } from '../diagnostics/error.js';
 import type { BoundedFile } from './bounded-file.js';
 import type { Checkpoint } from './checkpoint.js';
-import type { DecoderConfig } from './config.js';
+import type { LlamaConfig } from './config.js';
 import { FileCheckpoint } from './file-checkpoint.js';
 import { FileSet } from './file-set.js';
 import { limits, requireConsistentSizes } from './limits.js';
@@ -33,7 +33,7 @@ export function openLlama2c(path: string): Checkpoint {
   });
 }
 
-function readHeader(file: BoundedFile): { config: DecoderConfig; trainedContext: number } {
+function readHeader(file: BoundedFile): { config: LlamaConfig; trainedContext: number } {
   if (file.size < headerBytes) {
     throw damaged(file, `has ${file.size} bytes; the header alone takes ${headerBytes}`);
   }
@@ -55,7 +55,7 @@ function readHeader(file: BoundedFile): { config: DecoderConfig; trainedContext:
   const trainedContext = field(6, 'seq_len', 2 ** 31 - 1);
   if (hiddenSize % heads !== 0)
     throw damaged(file, `dim ${hiddenSize} is not a multiple of n_heads ${heads}`);
-  const config: DecoderConfig = {
+  const config: LlamaConfig = {
     family: 'llama',
     architecture: 'llama2.c',
     vocabSize,
@@ -83,7 +83,7 @@ function readHeader(file: BoundedFile): { config: DecoderConfig; trainedContext:
 /** The tensors in the order of the file; the file must end where the last of them does. */
 function locateTensors(
   file: BoundedFile,
-  config: DecoderConfig,
+  config: LlamaConfig,
   trainedContext: number,
 ): Map<string, StoredTensor> {
   const { vocabSize, hiddenSize, intermediateSize, layers, headDim } = config;

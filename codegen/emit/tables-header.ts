@@ -1,5 +1,5 @@
 /** templates/kernels/em_tables.h as text: the tables of the arithmetic for C. The committed file is compared with it in a test. */
-import { exp2Coefficients, rsqrtSeeds, sigmoidTable } from '../arithmetic/tables.js';
+import { exp2Coefficients, geluTables, rsqrtSeeds, sigmoidTable } from '../arithmetic/tables.js';
 
 /** Numbers in lines of at most 112 characters. */
 function lines(values: Iterable<number>): string {
@@ -43,6 +43,16 @@ ${lines(rsqrtSeeds)}
 /* sigmoid(-i / 32) in Q24. */
 EM_UNUSED static const em_i32 em_sigmoid_table[${sigmoidTable.length}] = {
 ${lines(sigmoidTable)}
+};
+
+/* Gate of the exact GELU at -i / 64 in Q24: the normal distribution function. */
+EM_UNUSED static const em_i32 em_gelu_erf_table[${geluTables.erf.length}] = {
+${lines(geluTables.erf)}
+};
+
+/* Gate of its tanh form. */
+EM_UNUSED static const em_i32 em_gelu_tanh_table[${geluTables.tanh.length}] = {
+${lines(geluTables.tanh)}
 };
 
 #endif /* EM_TABLES_H */

@@ -14,6 +14,9 @@ export type IntegerTrace = (
   values: Int32Array,
 ) => void;
 
+/** For models without rotary positions: nothing reads it. */
+const NO_ROPE = new Int16Array();
+
 const UNSET: TokenScale = { mantissa: 0, shift: 0 };
 
 export class IntegerEvaluator {
@@ -78,7 +81,7 @@ export class IntegerEvaluator {
       graph: this.model.graph,
       position: this.#position,
       id,
-      rope: this.model.rope,
+      rope: this.model.rope ?? NO_ROPE,
       cache: this.#cache,
       buffer: (name) => this.#int32.get(name)!,
       quantized: (name) => this.#int8.get(name)!,

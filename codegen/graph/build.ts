@@ -1,12 +1,24 @@
 /** Checkpoint to graph, by family. */
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { DecoderConfig } from '../checkpoint/config.js';
+import { gpt2Graph } from './gpt2.js';
 import type { Graph } from './graph.js';
 import { llamaGraph } from './llama.js';
 import { verifyGraph } from './verify.js';
 
+type Family = DecoderConfig['family'];
+type CheckpointOf<F extends Family> = Checkpoint<Extract<DecoderConfig, { family: F }>>;
+
+/** Graph builders: of a checkpoint, for a KV cache of `context` positions. */
+const builders: { readonly [F in Family]: (checkpoint: CheckpointOf<F>, context: number) => Graph } = {
+  llama: llamaGraph,
+  gpt2: gpt2Graph,
+};
+
 /** Builds and checks the graph of a checkpoint for a KV cache of `context` positions. */
 export function buildGraph(checkpoint: Checkpoint, context: number): Graph {
-  const graph = llamaGraph(checkpoint, context);
+  const builder = builders[checkpoint.config.family] as (checkpoint: Checkpoint, context: number) => Graph;
+  const graph = builder(checkpoint, context);
   verifyGraph(graph);
   return graph;
 }

@@ -2,13 +2,25 @@
 import type { AddOp } from '../ops/add.js';
 import type { AttentionOp } from '../ops/attention.js';
 import type { EmbedOp } from '../ops/embed.js';
+import type { GeluOp } from '../ops/gelu.js';
+import type { LayerNormOp } from '../ops/layernorm.js';
 import type { LinearOp } from '../ops/linear.js';
 import type { QuantizeOp } from '../ops/quantize.js';
 import type { RmsNormOp } from '../ops/rmsnorm.js';
 import type { RopeOp } from '../ops/rope.js';
 import type { SwigluOp } from '../ops/swiglu.js';
 
-export type Op = EmbedOp | RmsNormOp | QuantizeOp | LinearOp | RopeOp | AttentionOp | SwigluOp | AddOp;
+export type Op =
+  | EmbedOp
+  | RmsNormOp
+  | LayerNormOp
+  | QuantizeOp
+  | LinearOp
+  | RopeOp
+  | AttentionOp
+  | SwigluOp
+  | GeluOp
+  | AddOp;
 
 /** One token's worth of an activation. */
 export interface BufferInfo {
@@ -44,6 +56,12 @@ export interface RopeInfo {
   readonly frequencies: Float64Array;
 }
 
+/** Values of one position of the KV cache, keys and values each: kvHeads x headDim. */
+export interface CacheInfo {
+  readonly kvHeads: number;
+  readonly headDim: number;
+}
+
 export interface Graph {
   readonly family: string;
   readonly vocabSize: number;
@@ -53,9 +71,10 @@ export interface Graph {
   readonly buffers: ReadonlyMap<string, BufferInfo>;
   readonly matrices: readonly MatrixInfo[];
   readonly vectors: readonly VectorInfo[];
-  readonly rope: RopeInfo;
-  /** Values of one position of the KV cache, keys and values each: kvHeads x headDim. */
-  readonly cache: { readonly kvHeads: number; readonly headDim: number };
+  /** null for families without rotary positions. */
+  readonly rope: RopeInfo | null;
+  /** Both 0 for models without attention. */
+  readonly cache: CacheInfo;
   readonly prologue: readonly Op[];
   /** One list an decoder layer. All layers have the same ops with the same shapes; weights and Q formats differ. */
   readonly layers: readonly (readonly Op[])[];

@@ -3,7 +3,9 @@
  * and the sliding window of Mistral (Touvron et al. 2023, arXiv 2302.13971; Jiang et al. 2023, arXiv 2310.06825).
  */
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
-import type { BufferInfo, Graph, MatrixInfo, Op, VectorInfo } from './graph.js';
+import type { LlamaConfig } from '../checkpoint/config.js';
+import type { BufferInfo, Graph, Op } from './graph.js';
+import { GraphBuilder } from './graph-builder.js';
 import { ropeFrequencies } from './rope-frequencies.js';
 
 /**
@@ -14,42 +16,10 @@ export function queryGain(headDim: number): number {
   return Math.LOG2E / (127 * Math.sqrt(headDim));
 }
 
-/** Collects matrices and vectors while the op lists are written. */
-class LlamaBuilder {
-  readonly matrices: MatrixInfo[] = [];
-  readonly vectors: VectorInfo[] = [];
-
-  constructor(readonly checkpoint: Checkpoint) {}
-
-  matrix(name: string, tensor: string, rows: number, columns: number, aliases: string[] = []): string {
-    this.matrices.push({ name, tensor, rows, columns, aliases });
-    return name;
-  }
-
-  vector(name: string, tensor: string, length: number): string {
-    this.vectors.push({ name, tensor, length });
-    return name;
-  }
-
-  /** A linear op; its bias is used where the checkpoint has one. */
-  linear(
-    name: string,
-    place: { matrix: string; tensor: string; input: string; output: string; range: string; gain?: number },
-    rows: number,
-    columns: number,
-  ): Op {
-    const biasTensor = `${place.tensor}.bias`;
-    const hasBias = this.checkpoint.tensors.has(biasTensor);
-    return {
-      kind: 'linear',
-      name,
-      matrix: this.matrix(place.matrix, `${place.tensor}.weight`, rows, columns),
-      bias: hasBias ? this.vector(`${place.matrix}.bias`, biasTensor, rows) : null,
-      input: place.input,
-      output: place.output,
-      range: place.range,
-      gain: place.gain ?? 1,
-    };
+/** The ops of layers and head. */
+class LlamaBuilder extends GraphBuilder {
+  constructor(override readonly checkpoint: Checkpoint<LlamaConfig>) {
+    super(checkpoint);
   }
 
   norm(name: string, vector: string, tensor: string, input: string, output: string, range: string): Op {
@@ -186,7 +156,7 @@ class LlamaBuilder {
   }
 }
 
-function llamaBuffers(checkpoint: Checkpoint): Map<string, BufferInfo> {
+function llamaBuffers(checkpoint: Checkpoint<LlamaConfig>): Map<string, BufferInfo> {
   const { hiddenSize, intermediateSize, vocabSize, heads, kvHeads, headDim } = checkpoint.config;
   const buffers: BufferInfo[] = [
     { name: 'x', width: hiddenSize, kind: 'int32' },
@@ -208,7 +178,7 @@ function llamaBuffers(checkpoint: Checkpoint): Map<string, BufferInfo> {
 }
 
 /** Builds the graph of a Llama-family checkpoint for a KV cache of `context` positions. */
-export function llamaGraph(checkpoint: Checkpoint, context: number): Graph {
+export function llamaGraph(checkpoint: Checkpoint<LlamaConfig>, context: number): Graph {
   const { config } = checkpoint;
   const builder = new LlamaBuilder(checkpoint);
   const aliases = config.tiedEmbedding ? ['head'] : [];
@@ -234,7 +204,9 @@ export function llamaGraph(checkpoint: Checkpoint, context: number): Graph {
     vectors: builder.vectors,
     rope: { headDim: config.headDim, frequencies: ropeFrequencies(config) },
     cache: { kvHeads: config.kvHeads, headDim: config.headDim },
-    prologue: [{ kind: 'embed', name: 'embed', matrix: embed, output: 'x', range: 'residual' }],
+    prologue: [
+      { kind: 'embed', name: 'embed', index: 'token', matrix: embed, output: 'x', range: 'residual' },
+    ],
     layers,
     epilogue,
     logits: 'logits',

@@ -1,8 +1,8 @@
 /** Rotary position frequencies with their scalings (Su et al. 2021, arXiv 2104.09864; Llama 3.1 for the llama3 kind). */
-import type { DecoderConfig } from '../checkpoint/config.js';
+import type { LlamaConfig } from '../checkpoint/config.js';
 
 /** Radians a position for each of the headDim / 2 pairs, highest frequency first. */
-export function ropeFrequencies(config: DecoderConfig): Float64Array {
+export function ropeFrequencies(config: LlamaConfig): Float64Array {
   const { headDim, ropeTheta, ropeScaling } = config;
   return Float64Array.from({ length: headDim / 2 }, (_, i) => {
     const frequency = ropeTheta ** ((-2 * i) / headDim);

@@ -15,8 +15,8 @@ export function blobSections(
   const sections = [...model.matrices.values()].map((matrix) => matrixSection(matrix, kernels));
   for (const step of [...model.prologue, ...model.layers.flat(), ...model.epilogue])
     sections.push(...vectorSections(step));
-  const rope = model.rope;
-  sections.push(table('rope', model.graph.context, model.graph.rope.headDim, bytesOf(rope)));
+  const { rope, graph } = model;
+  if (rope !== null) sections.push(table('rope', graph.context, rope.length / graph.context, bytesOf(rope)));
   if (tokenizer !== null) sections.push(table('tokenizer', 1, tokenizer.length, tokenizer));
   return sections;
 }
@@ -39,9 +39,12 @@ function matrixSection(matrix: QuantizedMatrix, kernels: KernelSet): BlobSection
 
 function vectorSections(step: Step): BlobSection[] {
   if (step.kind === 'rmsnorm') return [table(step.op.gains, 1, step.gains.length, bytesOf(step.gains))];
-  if (step.kind === 'linear' && step.bias !== null)
-    return [table(step.op.bias!, 1, step.bias.length, bytesOf(step.bias))];
-  return [];
+  const vectors: BlobSection[] = [];
+  if (step.kind === 'layernorm')
+    vectors.push(table(step.op.gains, 1, step.gains.length, bytesOf(step.gains)));
+  if ((step.kind === 'linear' || step.kind === 'layernorm') && step.bias !== null)
+    vectors.push(table(step.op.bias!, 1, step.bias.length, bytesOf(step.bias)));
+  return vectors;
 }
 
 function table(name: string, rows: number, cols: number, content: Uint8Array): BlobSection {

@@ -13,8 +13,8 @@ export interface IntegerModel {
   readonly epilogue: readonly Step[];
   /** Matrices with the multipliers that linear ops use, by name, in the order of the graph. */
   readonly matrices: ReadonlyMap<string, QuantizedMatrix>;
-  /** int16[context x headDim]: cosines, then sines, of each position in Q14. */
-  readonly rope: Int16Array;
+  /** int16[context x headDim]: cosines, then sines, of each position in Q14; null without rotary positions. */
+  readonly rope: Int16Array | null;
   /** Bits after the point of the logits. */
   readonly logitsFrac: number;
 }
@@ -58,7 +58,8 @@ export function lower(input: LoweringInput): IntegerModel {
   const layers = graph.layers.map((ops) => ops.map(lowerOp));
   const epilogue = graph.epilogue.map(lowerOp);
   const logitsFrac = required(formats, graph.logits);
-  return { graph, prologue, layers, epilogue, matrices: used, rope: ropeTable(graph), logitsFrac };
+  const rope = graph.rope === null ? null : ropeTable(graph.context, graph.rope);
+  return { graph, prologue, layers, epilogue, matrices: used, rope, logitsFrac };
 }
 
 /** Registers the multipliers that a step uses; two steps may share a matrix only with the same ones. */

@@ -1,4 +1,4 @@
-/** Token embedding: the row of a token id becomes the residual stream. */
+/** Embedding: the row of a token's id or of its position. */
 import { scale } from '../arithmetic/fixed.js';
 import { bufferOf } from '../graph/graph.js';
 import { ACTIVATION_MAX, GROUP, groupsPerRow } from '../quantize/format.js';
@@ -8,6 +8,8 @@ import type { OpDefinition } from './op.js';
 export interface EmbedOp {
   readonly kind: 'embed';
   readonly name: string;
+  /** What chooses the row. */
+  readonly index: 'token' | 'position';
   readonly matrix: string;
   readonly output: string;
   readonly range: string;
@@ -45,15 +47,15 @@ export const embed: OpDefinition<EmbedOp, EmbedStep> = {
     const { width } = bufferOf(graph, op.output);
     if (matrix.columns !== width)
       return `${op.matrix} has ${matrix.columns} columns, ${op.output} takes ${width}`;
-    return matrix.rows === graph.vocabSize
-      ? null
-      : `${op.matrix} has ${matrix.rows} rows, vocabulary ${graph.vocabSize}`;
+    const rows = op.index === 'token' ? graph.vocabSize : graph.context;
+    return matrix.rows === rows ? null : `${op.matrix} has ${matrix.rows} rows for ${rows} of ${op.index}`;
   },
   float(op, state) {
     const { width } = bufferOf(state.graph, op.output);
     const out = state.buffer(op.output);
     state.ids.forEach((id, token) => {
-      out.set(state.row(op.matrix, id), token * width);
+      const row = op.index === 'token' ? id : state.position + token;
+      out.set(state.row(op.matrix, row), token * width);
     });
     state.observe(op.range, out);
   },
@@ -63,11 +65,15 @@ export const embed: OpDefinition<EmbedOp, EmbedStep> = {
     return { kind: 'embed', op, matrix: lowering.matrix(op.matrix), outFrac };
   },
   integer(step, state) {
-    gatherRow(step.matrix, state.id, step.outFrac, state.buffer(step.op.output));
+    const row = step.op.index === 'token' ? state.id : state.position;
+    gatherRow(step.matrix, row, step.outFrac, state.buffer(step.op.output));
   },
   constants: () => null,
   view: ({ op, matrix, outFrac }, _graph, places) => ({
     output: op.output,
+    what: op.index === 'token' ? 'token id' : 'position',
+    table: op.index === 'token' ? 'embedding' : 'positions',
+    row: op.index === 'token' ? '(em_u32)ids[t]' : 'm->position + t',
     width: matrix.columns,
     matrix: op.matrix,
     rows: matrix.rows,

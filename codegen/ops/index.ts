@@ -3,6 +3,8 @@ import type { Op } from '../graph/graph.js';
 import { type AddStep, add } from './add.js';
 import { type AttentionStep, attention } from './attention.js';
 import { type EmbedStep, embed } from './embed.js';
+import { type GeluStep, gelu } from './gelu.js';
+import { type LayerNormStep, layernorm } from './layernorm.js';
 import { type LinearStep, linear } from './linear.js';
 import type { OpDefinition } from './op.js';
 import { type QuantizeStep, quantize } from './quantize.js';
@@ -14,14 +16,16 @@ import { type SwigluStep, swiglu } from './swiglu.js';
 export type Step =
   | EmbedStep
   | RmsNormStep
+  | LayerNormStep
   | QuantizeStep
   | LinearStep
   | RopeStep
   | AttentionStep
   | SwigluStep
+  | GeluStep
   | AddStep;
 
-const definitions = { embed, rmsnorm, quantize, linear, rope, attention, swiglu, add };
+const definitions = { embed, rmsnorm, layernorm, quantize, linear, rope, attention, swiglu, gelu, add };
 
 /** The definition of an op's kind. Kinds of op and step are the same by construction. */
 export function definitionOf(kind: Op['kind']): OpDefinition<Op, Step> {

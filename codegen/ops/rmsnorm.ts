@@ -51,6 +51,14 @@ export function normEpsilon(
   return { epsilon: BigInt(Math.round(at(floorBits))), floorBits };
 }
 
+/** gain * vector[i] * sqrt(width) in Q(gainFrac), the largest magnitude in [2^29, 2^30]. */
+export function normGains(vector: Float32Array, gain: number): { gains: Int32Array; gainFrac: number } {
+  const real = Float64Array.from(vector, (g) => g * gain * Math.sqrt(vector.length));
+  const largest = real.reduce((max, g) => Math.max(max, Math.abs(g)), 0);
+  const gainFrac = largest === 0 ? 0 : 29 - Math.floor(Math.log2(largest));
+  return { gains: Int32Array.from(real, (g) => Math.round(g * 2 ** gainFrac)), gainFrac };
+}
+
 /** Normalises count values at offset in integers. */
 export function normalizeVector(
   step: RmsNormStep,
@@ -103,13 +111,10 @@ export const rmsnorm: OpDefinition<RmsNormOp, RmsNormStep> = {
   lower(op, lowering) {
     const vector = lowering.vector(op.gains);
     const width = vector.length;
-    const real = Float64Array.from(vector, (g) => g * op.gain * Math.sqrt(width));
-    const largest = real.reduce((max, g) => Math.max(max, Math.abs(g)), 0);
-    const gainFrac = largest === 0 ? 0 : 29 - Math.floor(Math.log2(largest));
+    const { gains, gainFrac } = normGains(vector, op.gain);
     const outFrac = lowering.fraction(op.range);
     const { epsilon, floorBits } = normEpsilon(width, op.epsilon, lowering.formatOf(op.input));
     lowering.setFormat(op.output, outFrac);
-    const gains = Int32Array.from(real, (g) => Math.round(g * 2 ** gainFrac));
     return {
       kind: 'rmsnorm',
       op,

@@ -1,7 +1,7 @@
 /** Rotary position embedding in place, on pairs (i, i + headDim/2) of every head (Su et al. 2021, arXiv 2104.09864). */
 import { rotate } from '../arithmetic/functions.js';
 import { ROPE_FRACTION } from '../arithmetic/tables.js';
-import { bufferOf, type Graph } from '../graph/graph.js';
+import { bufferOf, type RopeInfo } from '../graph/graph.js';
 import type { OpDefinition } from './op.js';
 
 export interface RopeOp {
@@ -18,11 +18,10 @@ export interface RopeStep {
 }
 
 /** int16[context x headDim]: for each position the cosines of the pairs, then their sines, in Q14. */
-export function ropeTable(graph: Graph): Int16Array {
-  const { frequencies, headDim } = graph.rope;
+export function ropeTable(context: number, { frequencies, headDim }: RopeInfo): Int16Array {
   const half = headDim / 2;
-  const table = new Int16Array(graph.context * headDim);
-  for (let position = 0; position < graph.context; position++) {
+  const table = new Int16Array(context * headDim);
+  for (let position = 0; position < context; position++) {
     for (let i = 0; i < half; i++) {
       const angle = position * frequencies[i]!;
       table[position * headDim + i] = Math.round(Math.cos(angle) * 2 ** ROPE_FRACTION);
@@ -37,8 +36,8 @@ export const rope: OpDefinition<RopeOp, RopeStep> = {
   reads: (op) => [op.buffer],
   writes: (op) => [op.buffer],
   check(op, graph) {
-    if (op.headDim !== graph.rope.headDim || op.headDim % 2 !== 0)
-      return `head of ${op.headDim} values, rope of ${graph.rope.headDim}`;
+    if (op.headDim !== graph.rope?.headDim || op.headDim % 2 !== 0)
+      return `head of ${op.headDim} values, rope of ${graph.rope?.headDim}`;
     const { width } = bufferOf(graph, op.buffer);
     return width === op.heads * op.headDim
       ? null
@@ -47,7 +46,7 @@ export const rope: OpDefinition<RopeOp, RopeStep> = {
   float(op, state) {
     const values = state.buffer(op.buffer);
     const half = op.headDim / 2;
-    const { frequencies } = state.graph.rope;
+    const { frequencies } = state.graph.rope!;
     for (let token = 0; token < state.tokens; token++) {
       for (let i = 0; i < half; i++) {
         const angle = (state.position + token) * frequencies[i]!;

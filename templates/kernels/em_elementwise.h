@@ -1,5 +1,5 @@
 /*
- * em_elementwise.h - residual addition, gated activation, rotary embedding. docs/arithmetic.md, section 5.
+ * em_elementwise.h - residual addition, activations, rotary embedding. docs/arithmetic.md, section 5.
  * SPDX-License-Identifier: MIT-0
  */
 #ifndef EM_ELEMENTWISE_H
@@ -11,6 +11,12 @@
 struct em_swiglu_op {
     em_i32 gate_frac; /* Q format of the gate */
     em_i32 out_shift; /* right shift of silu(gate) * up to the output's format */
+};
+
+/* Constants of one GELU. */
+struct em_gelu_op {
+    em_i32 in_frac;   /* Q format of the input, 0 to 30 */
+    em_i32 out_shift; /* right shift of input * gate, Q24, to the output's format */
 };
 
 /* out += in, saturating. */
@@ -45,6 +51,20 @@ EM_UNUSED EM_NOINLINE static void em_swiglu(const struct em_swiglu_op *op, const
 {
     for (em_u64 i = 0; i < count; i += EM_STRIP) {
         em_swiglu_strip(op, gate + i, up + i, out + i, count - i < EM_STRIP ? (em_u32)(count - i) : EM_STRIP);
+    }
+}
+
+/* out = in * gate(in), the gate from a table of em_tables.h. Not in place. */
+EM_UNUSED EM_NOINLINE static void em_gelu(const struct em_gelu_op *op, const em_i32 *table, const em_i32 *in,
+                                          em_i32 *out, em_u64 count)
+{
+    for (em_u64 i = 0; i < count; i += EM_STRIP) {
+        em_u32 width = count - i < EM_STRIP ? (em_u32)(count - i) : EM_STRIP;
+        em_i32 gates[EM_STRIP];
+        for (em_u32 j = 0; j < width; j++) {
+            gates[j] = em_gelu_gate(table, in[i + j], op->in_frac);
+        }
+        em_scale_each(in + i, gates, op->out_shift, out + i, width);
     }
 }
 

@@ -187,4 +187,21 @@ EM_INLINE em_i32 em_sigmoid(em_i32 value, em_i32 frac)
     return value < 0 ? tail : (1 << 24) - tail;
 }
 
+/*
+ * Gate of GELU at value in Q(frac), 0 <= frac <= 30, as Q24 in [0, 2^24]: em_gelu_erf_table or em_gelu_tanh_table over |value| below
+ * 8 in steps of 1/64, linear between entries. As em_sigmoid without branches.
+ */
+EM_INLINE em_i32 em_gelu_gate(const em_i32 *table, em_i32 value, em_i32 frac)
+{
+    const em_i32 limit = 8 * 32768 - 1;
+    em_i32 right = frac > 15 ? frac - 15 : 0; /* to Q15 */
+    em_i32 left = frac < 15 ? 15 - frac : 0;
+    em_i32 wide = em_abs(value) >> right;
+    em_i32 x = wide <= limit >> left ? wide << left : limit;
+    em_i32 entry = table[x >> 9];
+    em_i32 step = entry - table[(x >> 9) + 1];
+    em_i32 tail = entry - ((step * (x & 511) + 256) >> 9);
+    return value < 0 ? tail : (1 << 24) - tail;
+}
+
 #endif /* EM_FIXED_H */

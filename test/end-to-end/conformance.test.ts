@@ -24,6 +24,7 @@ import {
   writeCheckpoint,
   writeLlama2cCheckpoint,
 } from './tiny-bundles.js';
+import { writeGpt2Checkpoint } from './tiny-families.js';
 
 const full = process.env.EMBED_TEST_FULL === '1';
 t.setTimeout(full ? 7_200_000 : 1_800_000);
@@ -124,6 +125,19 @@ const tiny: readonly Subject[] = [
 ];
 for (const [i, subject] of tiny.entries()) testModel(subject, plansOf(i), proven);
 
+/** Plans whose rules hold for every family. */
+const familyPlans = [namedPlans.int4!, mixedPlans[3]!];
+const families: readonly Subject[] = [
+  { name: 'GPT-2', prompt: null, place: (t) => writeGpt2Checkpoint(temporaryFolder(t), {}) },
+  {
+    name: 'nanoGPT without biases',
+    prompt: null,
+    place: (t) => writeGpt2Checkpoint(temporaryFolder(t), { nano: true, biases: false }),
+  },
+];
+for (const [i, subject] of families.entries())
+  testModel(subject, full ? [namedPlans.int8!, ...familyPlans] : [turn(familyPlans, i)], proven);
+
 const sentence = 'Once upon a time there was a model that lived on a small board.';
 const bundled = { name: 'bundled model', prompt: sentence, place: () => 'bundled' };
 testModel(bundled, plansOf(0), full ? proven : [turn(proven, 0)]);
@@ -148,6 +162,15 @@ for (const [i, { name, prompt }] of others.entries()) {
   if (!existsSync(path)) t.test(name, { skip: `no ../shared/models/${name}` }, async () => {});
   else testModel({ name, prompt, place: () => path }, plansOf(i), full ? proven : [turn(proven, i)]);
 }
+
+const odd = join(shared, 'variants', 'gpt2-odd');
+if (!existsSync(odd)) t.test('gpt2-odd', { skip: 'no ../shared/models/variants/gpt2-odd' }, async () => {});
+else
+  testModel(
+    { name: 'gpt2-odd', prompt: prompt.slice(0, 72), place: () => odd },
+    familyPlans,
+    full ? proven : [proven[1]!],
+  );
 
 for (const target of proven) {
   t.test(`${target.name}: gcc and clang give the same logits`, async (t) => {

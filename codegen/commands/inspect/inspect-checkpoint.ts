@@ -53,7 +53,7 @@ function describeCheckpoint(path: string, checkpoint: Checkpoint): Inspection {
     ['shape', shapeText(config)],
     ['attention', attentionText(config, checkpoint)],
     ['context', formatAmount(config.contextLength, 'position')],
-    ['rope', ropeText(config)],
+    [config.family === 'llama' ? 'rope' : 'positions', positionsText(config)],
     [
       'tensors',
       stored.map(({ dtype, tensors, bytes }) => `${tensors} ${dtype}, ${formatBytes(bytes)}`).join('; '),
@@ -126,7 +126,9 @@ function shapeText(config: DecoderConfig): string {
 }
 
 function attentionText(config: DecoderConfig, checkpoint: Checkpoint): string {
-  const { heads, kvHeads, headDim, qkNorm, slidingWindow } = config;
+  const { heads, kvHeads, headDim } = config;
+  const { qkNorm, slidingWindow } =
+    config.family === 'llama' ? config : { qkNorm: false, slidingWindow: null };
   const biased = [...checkpoint.tensors.keys()].some((name) => name.endsWith('.bias'));
   return [
     `${formatAmount(heads, 'head')} of ${headDim} elements, ${kvHeads} of keys and values`,
@@ -136,7 +138,9 @@ function attentionText(config: DecoderConfig, checkpoint: Checkpoint): string {
   ].join(', ');
 }
 
-function ropeText({ ropeTheta, ropeScaling }: DecoderConfig): string {
+function positionsText(config: DecoderConfig): string {
+  if (config.family !== 'llama') return 'learned, added to the embedding';
+  const { ropeTheta, ropeScaling } = config;
   const theta = `theta ${ropeTheta}`;
   if (ropeScaling.kind === 'default') return theta;
   if (ropeScaling.kind === 'linear') return `${theta}, linear scaling by ${ropeScaling.factor}`;

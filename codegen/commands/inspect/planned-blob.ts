@@ -40,9 +40,9 @@ export function plannedBlob(
     }),
     ...graph.vectors.map(({ name, length }) => table(name, length, length * vectorElementBytes)),
   ];
-  const ropeBytes = graph.context * graph.rope.headDim * ropeElementBytes;
+  const { rope, context } = graph;
   const tables = [
-    table('rope', graph.rope.headDim, ropeBytes),
+    ...(rope === null ? [] : [table('rope', rope.headDim, context * rope.headDim * ropeElementBytes)]),
     ...(tokenizerBytes === 0 ? [] : [table('tokenizer', tokenizerBytes, tokenizerBytes)]),
   ];
   const weightsBytes = weights.reduce((sum, { bytes }) => sum + bytes, 0);

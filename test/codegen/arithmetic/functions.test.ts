@@ -1,8 +1,20 @@
 /** The errors stated in docs/arithmetic.md, section 2, measured over all arguments or a dense scan of them. */
 import t, { type Test } from 'tap';
 import { INT32_MAX } from '../../../codegen/arithmetic/fixed.js';
-import { exp2Negative, reciprocalSqrt, rotate, sigmoid } from '../../../codegen/arithmetic/functions.js';
-import { exp2Coefficients, rsqrtSeeds, sigmoidTable } from '../../../codegen/arithmetic/tables.js';
+import {
+  exp2Negative,
+  geluGate,
+  reciprocalSqrt,
+  rotate,
+  sigmoid,
+} from '../../../codegen/arithmetic/functions.js';
+import {
+  exactGeluGate,
+  exp2Coefficients,
+  geluTables,
+  rsqrtSeeds,
+  sigmoidTable,
+} from '../../../codegen/arithmetic/tables.js';
 
 /** Asserts that a measured error is within the bound, and that the bound is not idle. */
 function checkBound(t: Test, measured: number, bound: number, what: string): void {
@@ -54,6 +66,41 @@ t.test('power of two', async (t) => {
   checkBound(t, absolute, 1.6e-4, 'absolute error');
   t.equal(exp2Negative(0), (2 ** 15 - 1) * 2 ** 15);
   t.strictSame([30 * 65536, 31 * 65536, 2 ** 32 - 1].map(exp2Negative), [0, 0, 0]);
+});
+
+t.test('gates of GELU', async (t) => {
+  // Published values of the normal distribution function (Abramowitz and Stegun 1964, table 26.1).
+  const published: [x: number, p: number][] = [
+    [0, 0.5],
+    [1, 0.8413447460685429],
+    [2, 0.9772498680518208],
+    [3, 0.9986501019683699],
+    [4, 0.9999683287581669],
+  ];
+  for (const [x, p] of published) {
+    t.ok(Math.abs(exactGeluGate(x, 'erf') - p) < 1e-14, `at ${x}`);
+    t.ok(Math.abs(exactGeluGate(-x, 'erf') - (1 - p)) < 1e-14, `at -${x}`);
+  }
+  for (const form of ['erf', 'tanh'] as const) {
+    const errorAt = (value: number, frac: number) =>
+      Math.abs(geluGate(value, frac, form) / 2 ** 24 - exactGeluGate(value * 2 ** -frac, form));
+    let largest = 0;
+    for (let value = -9 * 32768; value <= 9 * 32768; value += 7)
+      largest = Math.max(largest, errorAt(value, 15));
+    t.ok(largest < 7.6e-6, `${form}, Q15: ${largest.toExponential(2)}`);
+    let wide = 0;
+    for (let value = -(2 ** 27); value < 2 ** 27; value += 9973) wide = Math.max(wide, errorAt(value, 24));
+    t.ok(wide < 2e-5, `${form}, Q24: ${wide.toExponential(2)}`);
+    for (const value of [0, 1, 77, 512, 99999, 2 ** 20])
+      t.equal(geluGate(value, 15, form) + geluGate(-value, 15, form), 2 ** 24);
+    t.equal(geluGate(5, 0, form), geluGate(5 * 2 ** 15, 15, form), 'formats below Q15');
+    t.equal(geluGate(INT32_MAX, 0, form), 2 ** 24);
+    t.equal(geluTables[form].length, 513);
+    t.ok(
+      geluTables[form].every((value, i) => i === 0 || value <= geluTables[form][i - 1]!),
+      'falls',
+    );
+  }
 });
 
 t.test('sigmoid', async (t) => {

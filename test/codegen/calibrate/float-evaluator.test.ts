@@ -28,6 +28,7 @@ const variants = [
   'mistral-window',
   'qwen2-bias',
   'qwen3-qknorm',
+  'gpt2-odd',
 ];
 const stage = { progress: silentProgress, signal: new AbortController().signal };
 const algebra = createLinearAlgebra();
@@ -90,7 +91,7 @@ for (const name of variants) {
   });
 }
 
-for (const name of ['os-nano', 'os-tiny']) {
+for (const name of ['os-nano', 'os-tiny', 'prose-gpt2']) {
   const folder = join(models, name);
   t.test(`prompts of ${name}`, { skip: !existsSync(folder) && 'no ../shared' }, async (t) => {
     const checkpoint = openCheckpoint(folder);

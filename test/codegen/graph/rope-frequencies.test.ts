@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap';
-import type { DecoderConfig } from '../../../codegen/checkpoint/config.js';
+import type { LlamaConfig } from '../../../codegen/checkpoint/config.js';
 import { ropeFrequencies } from '../../../codegen/graph/rope-frequencies.js';
 import { plainConfig } from './shape-checkpoint.js';
 
-const frequencies = (changes: Partial<DecoderConfig>) => [...ropeFrequencies({ ...plainConfig, ...changes })];
+const frequencies = (changes: Partial<LlamaConfig>) => [...ropeFrequencies({ ...plainConfig, ...changes })];
 
 /** Equal but for the last bits. */
 function near(t: Test, found: readonly number[], expected: readonly number[]): void {

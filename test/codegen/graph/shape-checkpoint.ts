@@ -1,8 +1,8 @@
 import type { Checkpoint } from '../../../codegen/checkpoint/checkpoint.js';
-import type { DecoderConfig } from '../../../codegen/checkpoint/config.js';
+import type { LlamaConfig } from '../../../codegen/checkpoint/config.js';
 
 /** A Llama of two layers, small, untied, with grouped queries. */
-export const plainConfig: DecoderConfig = {
+export const plainConfig: LlamaConfig = {
   family: 'llama',
   architecture: 'LlamaForCausalLM',
   vocabSize: 260,
@@ -24,7 +24,7 @@ export const plainConfig: DecoderConfig = {
 };
 
 /** Shapes of the family that differ in what the graph and the arena look at. */
-export const llamaShapes: Readonly<Record<string, Partial<DecoderConfig>>> = {
+export const llamaShapes: Readonly<Record<string, Partial<LlamaConfig>>> = {
   plain: {},
   tied: { tiedEmbedding: true },
   'head_dim of its own': {
@@ -52,7 +52,7 @@ export const llamaShapes: Readonly<Record<string, Partial<DecoderConfig>>> = {
 };
 
 /** A checkpoint that has names and shapes and no weights: enough to build graphs of. `biases` are tensor names. */
-export function shapeCheckpoint(config: Partial<DecoderConfig>, biases: readonly string[] = []): Checkpoint {
+export function shapeCheckpoint(config: Partial<LlamaConfig>, biases: readonly string[] = []): Checkpoint {
   return {
     path: 'shape',
     format: 'huggingface',

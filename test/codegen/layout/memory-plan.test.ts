@@ -111,7 +111,7 @@ function assemble(widths: number[], choices: [number, number, number][], cuts: [
     const [gate, up] = [first, second].map((n) => written[n % written.length]!);
     const op: Op =
       written.length === 0
-        ? { kind: 'embed', name: `op${i}`, matrix: '', output, range: '' }
+        ? { kind: 'embed', name: `op${i}`, index: 'token', matrix: '', output, range: '' }
         : gate === output || up === output
           ? { kind: 'add', name: `op${i}`, input: gate === output ? up! : gate!, output, range: '' }
           : { kind: 'swiglu', name: `op${i}`, gate: gate!, up: up!, output, range: '' };

@@ -67,7 +67,7 @@ t.test('a model in integers', async (t) => {
 });
 
 t.test('rope table: cosines, then sines, in Q14', async (t) => {
-  const { rope } = lower(input);
+  const rope = lower(input).rope!;
   t.equal(rope.length, 10 * 4);
   t.strictSame([...rope.subarray(0, 4)], [16384, 16384, 0, 0]);
   const at = [Math.cos(3), Math.cos(0.03), Math.sin(3), Math.sin(0.03)].map((v) => Math.round(v * 16384));

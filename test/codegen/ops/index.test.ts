@@ -2,11 +2,14 @@
 import t from 'tap';
 import { quantizeVector, type TokenScale } from '../../../codegen/arithmetic/activation.js';
 import { INT32_MAX, multiplierOf } from '../../../codegen/arithmetic/fixed.js';
+import { exactGeluGate } from '../../../codegen/arithmetic/tables.js';
 import { buildGraph } from '../../../codegen/graph/build.js';
 import { queryGain } from '../../../codegen/graph/llama.js';
 import { add } from '../../../codegen/ops/add.js';
 import { type AttentionOp, attention } from '../../../codegen/ops/attention.js';
-import { gatherRow } from '../../../codegen/ops/embed.js';
+import { embed, gatherRow } from '../../../codegen/ops/embed.js';
+import { gelu } from '../../../codegen/ops/gelu.js';
+import { layernorm } from '../../../codegen/ops/layernorm.js';
 import { linear } from '../../../codegen/ops/linear.js';
 import type { Lowering } from '../../../codegen/ops/op.js';
 import { quantize } from '../../../codegen/ops/quantize.js';
@@ -91,6 +94,88 @@ t.test('rmsnorm, from vectors that epsilon rules to vectors that fill int32', as
         }
       }
     }
+  }
+});
+
+t.test('layer norm, of vectors far from and near to a mean of 0', async (t) => {
+  const vectors = new Vectors(17n);
+  for (const width of [1, 7, 192]) {
+    for (const inFrac of [0, 16, 30]) {
+      for (const [bits, offset] of [
+        [0, 0],
+        [5, 2 ** 20],
+        [12, 0],
+        [24, -(2 ** 29)],
+        [30, 0],
+      ] as const) {
+        const place = { name: 'norm', gains: 'g', bias: 'g', input: 'x', output: 'y', range: '' };
+        const op = { kind: 'layernorm', ...place, epsilon: 1e-5 } as const;
+        const vector = Float32Array.from({ length: width }, (_, i) => Math.cos(i) * 1.7);
+        const x = Int32Array.from(vectors.int32s(width, bits), (v) => v + offset);
+        const outFrac = 24;
+        const formats = { x: inFrac };
+        const step = layernorm.lower(op, loweringOf({ formats, fraction: outFrac, vector }));
+        const y = new Int32Array(width);
+        layernorm.integer(step, integerState({ buffers: { x, y } }));
+        const input = real(x, inFrac);
+        const mean = input.reduce((sum, v) => sum + v, 0) / width;
+        const variance = input.reduce((sum, v) => sum + (v - mean) ** 2, 0) / width;
+        const factor = 1 / Math.sqrt(variance + 1e-5);
+        const expected = input.map((v, i) => (v - mean) * factor * vector[i]! + vector[i]!);
+        // The mean is rounded to the input's unit.
+        const allowed = 2 ** -20 + 2 ** -outFrac + 2 * factor * 2 ** -inFrac;
+        const error = largestError(y, outFrac, expected, allowed);
+        t.ok(error <= 1, `width ${width}, Q${inFrac}, ${bits} bits about ${offset}: ${error.toFixed(3)}`);
+      }
+    }
+  }
+  const op = {
+    kind: 'layernorm',
+    name: 'n',
+    gains: 'g',
+    bias: null,
+    input: 'x',
+    output: 'y',
+    epsilon: 1,
+    range: '',
+  };
+  const unbiased = layernorm.lower(
+    op as Parameters<typeof layernorm.lower>[0],
+    loweringOf({ formats: { x: 0 }, fraction: 20, vector: Float32Array.of(1, 1) }),
+  );
+  t.equal(unbiased.bias, null);
+});
+
+t.test('GELU', async (t) => {
+  const vectors = new Vectors(18n);
+  for (const form of ['erf', 'tanh'] as const) {
+    const op = { kind: 'gelu', name: 'act', form, input: 'up', output: 'h', range: '' } as const;
+    const [inFrac, outFrac] = [20, 16];
+    const step = gelu.lower(op, loweringOf({ formats: { up: inFrac }, fraction: outFrac }));
+    const up = vectors.int32s(4000, 24);
+    const h = new Int32Array(4000);
+    gelu.integer(step, integerState({ buffers: { up, h } }));
+    const x = real(up, inFrac);
+    const worst = h.reduce((max, value, i) => {
+      const allowed = 1e-5 * Math.abs(x[i]!) + 2 ** -outFrac;
+      return Math.max(max, Math.abs(value * 2 ** -outFrac - x[i]! * exactGeluGate(x[i]!, form)) / allowed);
+    }, 0);
+    t.ok(worst <= 1 && worst > 0.2, `${form}: ${worst.toFixed(3)} of the bound`);
+  }
+});
+
+t.test('a row of positions is that of the position', async (t) => {
+  const matrix = randomMatrix(new Vectors(19n), { format: 'w8', rows: 4, columns: 5, exponents: [42, 46] });
+  for (const index of ['token', 'position'] as const) {
+    const op = { kind: 'embed', name: 'p', index, matrix: 'm', output: 'x', range: '' } as const;
+    const x = new Int32Array(5);
+    const expected = new Int32Array(5);
+    embed.integer(
+      { kind: 'embed', op, matrix, outFrac: 18 },
+      integerState({ buffers: { x }, position: 2, id: 1 }),
+    );
+    gatherRow(matrix, index === 'token' ? 1 : 2, 18, expected);
+    t.strictSame(x, expected, index);
   }
 });
 

@@ -1,8 +1,10 @@
 /** Cases of the fixed-point functions, element-wise ops, quantization and norm, answered by the TypeScript reference. */
 import { quantizeVector } from '../../../codegen/arithmetic/activation.js';
 import { INT32_MAX, scale } from '../../../codegen/arithmetic/fixed.js';
-import { exp2Negative, reciprocalSqrt, sigmoid } from '../../../codegen/arithmetic/functions.js';
+import { exp2Negative, geluGate, reciprocalSqrt, sigmoid } from '../../../codegen/arithmetic/functions.js';
 import { add } from '../../../codegen/ops/add.js';
+import { type GeluStep, gelu } from '../../../codegen/ops/gelu.js';
+import { type LayerNormStep, layerNormVector } from '../../../codegen/ops/layernorm.js';
 import { normalizeVector, normEpsilon, type RmsNormStep } from '../../../codegen/ops/rmsnorm.js';
 import { rope } from '../../../codegen/ops/rope.js';
 import { type SwigluStep, swiglu } from '../../../codegen/ops/swiglu.js';
@@ -52,6 +54,17 @@ export function fixedPointCases(): KernelCase[] {
     });
   for (const value of ends) for (const frac of [0, 14, 15, 16, 30]) sigmoidCase(value, frac);
   for (let i = 0; i < 3000; i++) sigmoidCase(vectors.int32(), vectors.between(0, 30));
+
+  const gateCase = (form: 'erf' | 'tanh', value: number, frac: number) =>
+    cases.push({
+      name: `gelu_gate(${form}, ${value}, Q${frac})`,
+      input: [operation.geluGate, form === 'erf' ? 1 : 0, value, frac],
+      expected: [geluGate(value, frac, form)],
+    });
+  for (const form of ['erf', 'tanh'] as const) {
+    for (const value of ends) for (const frac of [0, 14, 15, 16, 30]) gateCase(form, value, frac);
+    for (let i = 0; i < 1500; i++) gateCase(form, vectors.int32(), vectors.between(0, 30));
+  }
   return cases;
 }
 
@@ -79,9 +92,29 @@ export function elementwiseCases(): KernelCase[] {
     const op = { kind: 'add', name: 'add', input: 'gate', output: 'sum', range: '' } as const;
     add.integer({ kind: 'add', op }, integerState({ buffers: { gate, sum } }));
     cases.push({ name: `add ${i}`, input: [operation.add, count, ...gate, ...up], expected: [...sum] });
-    cases.push(ropeCase(vectors, i));
+    cases.push(ropeCase(vectors, i), geluCase(vectors, i));
   }
   return cases;
+}
+
+function geluCase(vectors: Vectors, i: number): KernelCase {
+  const form = i % 2 === 0 ? 'erf' : 'tanh';
+  const input = vectors.activations([1, 7, 64, 257][i % 4]!, i);
+  const step: GeluStep = {
+    kind: 'gelu',
+    op: { kind: 'gelu', name: 'act', form, input: 'up', output: 'h', range: '' },
+    inFrac: vectors.between(0, 30),
+    outShift: vectors.between(-2, 45),
+    outFrac: 0,
+  };
+  const h = new Int32Array(input.length);
+  gelu.integer(step, integerState({ buffers: { up: input, h } }));
+  const constants = [form === 'erf' ? 1 : 0, step.inFrac, step.outShift];
+  return {
+    name: `gelu ${i}`,
+    input: [operation.gelu, ...constants, input.length, ...input],
+    expected: [...h],
+  };
 }
 
 function ropeCase(vectors: Vectors, i: number): KernelCase {
@@ -148,5 +181,46 @@ export function normCases(): KernelCase[] {
     const constants = [low(epsilon), high(epsilon), floorBits, outShift];
     const input = [operation.rmsnorm, ...constants, width, count, ...gains, ...values];
     return { name: `rmsnorm ${count} x ${width}, case ${i}`, input, expected: [...out, ...out] };
+  });
+}
+
+export function layerNormCases(): KernelCase[] {
+  const vectors = new Vectors(8n);
+  const op = {
+    kind: 'layernorm',
+    name: 'norm',
+    gains: '',
+    bias: null,
+    input: '',
+    output: '',
+    range: '',
+  } as const;
+  return Array.from({ length: 30 }, (_, i): KernelCase => {
+    const width = [1, 2, 16, 17, 192, 8192][i % 6]!;
+    const count = width > 1000 ? 1 : 3;
+    const values = vectors.activations(width * count, i);
+    if (i >= 12) values.set(values.map((v) => v >> vectors.between(0, 30)));
+    if (i >= 24) values.set(values.map((v) => (v >> 8) + 0x40000000)); // far from a mean of 0
+    const bias = i % 3 === 0 ? null : vectors.activations(width, i);
+    const step: LayerNormStep = {
+      kind: 'layernorm',
+      op: { ...op, epsilon: 0 },
+      gains: vectors.int32s(width, 30),
+      bias,
+      ...normEpsilon(width, [0, 1e-5, 1e-6, 1][i % 4]!, vectors.between(0, 30)),
+      outShift: vectors.between(25, 55),
+      outFrac: 0,
+    };
+    const expected: number[] = [];
+    for (let v = 0; v < count; v++) {
+      const out = new Int32Array(width);
+      layerNormVector(step, values.subarray(v * width, (v + 1) * width), out);
+      expected.push(...out);
+    }
+    const { epsilon, floorBits, outShift, gains } = step;
+    const constants = [low(epsilon), high(epsilon), floorBits, outShift, bias === null ? 0 : 1];
+    const vector = bias ?? new Int32Array(width);
+    const input = [operation.layernorm, ...constants, width, count, ...gains, ...vector, ...values];
+    return { name: `layernorm ${count} x ${width}, case ${i}`, input, expected };
   });
 }

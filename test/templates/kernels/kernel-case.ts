@@ -20,6 +20,9 @@ export const operation = {
   linearRows: 10,
   gatherRow: 11,
   attend: 12,
+  geluGate: 13,
+  gelu: 14,
+  layernorm: 15,
 } as const;
 
 /** What the driver's outputs hold where nothing was written. */

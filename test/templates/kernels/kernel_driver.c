@@ -17,7 +17,8 @@
 #include "em_quantize.h"
 
 enum operation {
-    SCALE = 1, RECIPROCAL_SQRT, EXP2_NEGATIVE, SIGMOID, QUANTIZE, RMSNORM, ROPE, SWIGLU, ADD, LINEAR_ROWS, GATHER_ROW, ATTEND
+    SCALE = 1, RECIPROCAL_SQRT, EXP2_NEGATIVE, SIGMOID, QUANTIZE, RMSNORM, ROPE, SWIGLU, ADD, LINEAR_ROWS, GATHER_ROW, ATTEND,
+    GELU_GATE, GELU, LAYERNORM
 };
 
 /* What out holds where a kernel must not write. */
@@ -142,6 +143,13 @@ static void sigmoid(void)
     put_word(em_sigmoid(in[0], in[1]));
 }
 
+/* Whether exact, value, frac. */
+static void gelu_gate(void)
+{
+    const em_i32 *in = words(3);
+    put_word(em_gelu_gate(in[0] ? em_gelu_erf_table : em_gelu_tanh_table, in[1], in[2]));
+}
+
 /* columns, tokens, values: per token its scale and its padded row. */
 static void quantize(void)
 {
@@ -186,6 +194,26 @@ static void rmsnorm(void)
     free(out);
 }
 
+/* epsilon (64 bits), floor_bits, out_shift, whether bias, width, vectors, gains[width], bias[width], values. */
+static void layernorm(void)
+{
+    struct em_layernorm_op op;
+    op.gains = 0;
+    op.epsilon = (em_i64)word64();
+    op.floor_bits = word();
+    op.out_shift = word();
+    em_i32 biased = word();
+    em_u32 width = count_word();
+    em_u32 vectors = count_word();
+    const em_u8 *blob = (const em_u8 *)words(2u * width);
+    op.bias = biased ? (em_u64)width * sizeof(em_i32) : EM_NO_VECTOR;
+    const em_i32 *in = words(width * vectors);
+    em_i32 *out = allocate_untouched((em_u64)width * vectors);
+    em_layernorm(&op, blob, in, out, width, vectors);
+    put(out, (em_u64)width * vectors);
+    free(out);
+}
+
 /* position, heads, head_dim, tokens, table[position + tokens][head_dim], values. */
 static void rope(void)
 {
@@ -218,6 +246,20 @@ static void swiglu(void)
     const em_i32 *up = words(count);
     em_i32 *out = allocate_untouched(count);
     em_swiglu(&op, gate, up, out, count);
+    put(out, count);
+    free(out);
+}
+
+/* Whether exact, in_frac, out_shift, count, input. */
+static void gelu(void)
+{
+    const em_i32 *table = word() ? em_gelu_erf_table : em_gelu_tanh_table;
+    struct em_gelu_op op;
+    op.in_frac = word();
+    op.out_shift = word();
+    em_u32 count = count_word();
+    em_i32 *out = allocate_untouched(count);
+    em_gelu(&op, table, words(count), out, count);
     put(out, count);
     free(out);
 }
@@ -372,6 +414,15 @@ static void run_case(enum operation operation)
         return;
     case ATTEND:
         attend();
+        return;
+    case GELU_GATE:
+        gelu_gate();
+        return;
+    case GELU:
+        gelu();
+        return;
+    case LAYERNORM:
+        layernorm();
         return;
     }
     die("unknown operation");

@@ -20,7 +20,13 @@ import { x86_64Swar } from '../../../targets/x86_64-swar.js';
 import { Vectors } from '../../codegen/arithmetic/vectors.js';
 import { compile, freestandingFlags, onPath, root, runtimeFolder, warningFlags } from '../c-compiler.js';
 import { attentionCases, headCases } from './attention-cases.js';
-import { elementwiseCases, fixedPointCases, normCases, quantizeCases } from './function-cases.js';
+import {
+  elementwiseCases,
+  fixedPointCases,
+  layerNormCases,
+  normCases,
+  quantizeCases,
+} from './function-cases.js';
 import { fuzzCases } from './fuzz-cases.js';
 import { high, type KernelCase, low } from './kernel-case.js';
 import { linearCases } from './linear-cases.js';
@@ -213,6 +219,7 @@ const commonCases = [
   ...elementwiseCases(),
   ...quantizeCases(),
   ...normCases(),
+  ...layerNormCases(),
   ...attentionCases(),
 ];
 const casesOf = new Map(
