@@ -189,7 +189,7 @@ EM_INLINE em_i32 em_sigmoid(em_i32 value, em_i32 frac)
 
 /*
  * Gate of GELU at value in Q(frac), 0 <= frac <= 30, as Q24 in [0, 2^24]: em_gelu_erf_table or em_gelu_tanh_table over |value| below
- * 8 in steps of 1/64, linear between entries. As em_sigmoid without branches.
+ * 8 in steps of 1/64, linear between entries. Without branches.
  */
 EM_INLINE em_i32 em_gelu_gate(const em_i32 *table, em_i32 value, em_i32 frac)
 {
@@ -198,8 +198,10 @@ EM_INLINE em_i32 em_gelu_gate(const em_i32 *table, em_i32 value, em_i32 frac)
     em_i32 left = frac < 15 ? 15 - frac : 0;
     em_i32 wide = em_abs(value) >> right;
     em_i32 x = wide <= limit >> left ? wide << left : limit;
-    em_i32 entry = table[x >> 9];
-    em_i32 step = entry - table[(x >> 9) + 1];
+    em_i32 at = x >> 9;
+    __asm__("" : "+r"(at)); /* one look-up at a time: vector gathers are slower on many cores, and QEMU 7.2 gets them wrong */
+    em_i32 entry = table[at];
+    em_i32 step = entry - table[at + 1];
     em_i32 tail = entry - ((step * (x & 511) + 256) >> 9);
     return value < 0 ? tail : (1 << 24) - tail;
 }
