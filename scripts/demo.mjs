@@ -86,9 +86,7 @@ const line = (row) =>
 const [head, ...rows] = table.map(line);
 console.log(`\n${[head, widths.map((width) => '-'.repeat(width)).join('  '), ...rows].join('\n')}\n`);
 const threads = results[0]?.speed.threads ?? 1;
-console.log(
-  'Memory: the blob, in place, the arena and the stack. Equal: the logits of the reference, bit for bit.',
-);
+console.log('Memory: the blob, in place, arena and stack. Equal: the logits of the reference, bit for bit.');
 console.log(
   `Speed: ${threads} thread${threads === 1 ? '' : 's'}; under emulation it says nothing about a board.`,
 );

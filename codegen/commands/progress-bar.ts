@@ -39,7 +39,7 @@ const wrap = '\x1b[?7h';
 const drawEveryMs = 100;
 const refreshEveryMs = 500;
 
-const nameWidth = 10;
+const nameWidth = 11;
 const barWidth = { least: 8, most: 32 } as const;
 const defaultColumns = 80;
 

@@ -71,7 +71,7 @@ export interface LinkedRunner {
 const parallelCompilers = 2;
 
 /** The first program zig links for a CPU takes long: it compiles its C library before. */
-const linkTimeoutMs = 600_000;
+const linkTimeoutMs = 1_800_000;
 
 /**
  * Compiles the freestanding model library and archives it. Throws EM3002 with the compiler's words if a
