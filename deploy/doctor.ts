@@ -16,16 +16,17 @@ import { targets } from '../targets/index.js';
 import type { CompilerFamily, Emulator, Target } from '../targets/target.js';
 import { type HostCpu, readHostCpu, whyNotNative } from './host-cpu.js';
 
-export interface Finding {
-  /** fail: nothing can be built. warn: something embed-model can do is not possible here. */
-  readonly status: 'ok' | 'warn' | 'fail';
+interface Looked {
   /** What was looked at. */
   readonly subject: string;
   /** What was found. */
   readonly detail: string;
-  /** What to do about it; absent where nothing has to be done. */
-  readonly fix?: string;
 }
+
+/** fail: nothing can be built. warn: something embed-model can do is not possible here. Both say what to do about it. */
+export type Finding =
+  | (Looked & { readonly status: 'ok'; readonly fix?: never })
+  | (Looked & { readonly status: 'warn' | 'fail'; readonly fix: string });
 
 /** As in package.json, engines. */
 const oldestNode = 20;
@@ -55,15 +56,15 @@ export async function diagnose(): Promise<Finding[]> {
   ];
 }
 
-/** One line a finding, and its fix indented below it. */
+/** One line a finding, its fix indented below it, and a line that counts them. */
 export function formatFindings(findings: readonly Finding[]): string {
   const width = Math.max(0, ...findings.map(({ subject }) => subject.length));
-  return findings
-    .map(({ status, subject, detail, fix }) => {
-      const line = `${status.padEnd(4)}  ${subject.padEnd(width)}  ${detail}`;
-      return fix === undefined ? line : `${line}\n      ${' '.repeat(width)}  fix: ${fix}`;
-    })
-    .join('\n');
+  const lines = findings.map(({ status, subject, detail, fix }) => {
+    const line = `${status.padEnd(4)}  ${subject.padEnd(width)}  ${detail}`;
+    return fix === undefined ? line : `${line}\n      ${' '.repeat(width)}  fix: ${fix}`;
+  });
+  const count = (wanted: Finding['status']) => findings.filter(({ status }) => status === wanted).length;
+  return [...lines, `${count('ok')} ok, ${count('warn')} warn, ${count('fail')} fail`].join('\n');
 }
 
 function checkNode(): Finding {
@@ -77,7 +78,12 @@ function checkNode(): Finding {
 function checkCpu({ arch, model }: HostCpu): Finding {
   const subject = 'host CPU';
   return arch === undefined
-    ? { status: 'warn', subject, detail: `${process.platform}/${process.arch}: programs run on boards only` }
+    ? {
+        status: 'warn',
+        subject,
+        detail: `${process.platform}/${process.arch}: what is built here cannot run here`,
+        fix: 'build with --no-run, copy bin/em-run and model.blob to a board and run: ./em-run model.blob --prompt TEXT',
+      }
     : { status: 'ok', subject, detail: `${arch}, ${model}` };
 }
 
@@ -141,13 +147,12 @@ function requireOneToolchain(findings: readonly (readonly Finding[])[], zig: Fin
   if ([zig, ...findings.flat()].some(({ status }) => status === 'ok')) {
     return [];
   }
-  const fix = findings[0]?.[0]?.fix;
   return [
     {
       status: 'fail',
       subject: 'C compilers',
       detail: 'none for any target',
-      ...(fix === undefined ? {} : { fix }),
+      fix: findings[0]?.[0]?.fix ?? installCommand(['gcc', 'libc6-dev']),
     },
   ];
 }
@@ -221,5 +226,10 @@ async function nearestExisting(path: string): Promise<string> {
 function missing(subject: string, error: unknown): Finding {
   return error instanceof EmbedError
     ? { status: 'warn', subject, detail: error.why, fix: error.fix }
-    : { status: 'warn', subject, detail: String(error) };
+    : {
+        status: 'warn',
+        subject,
+        detail: String(error),
+        fix: 'run the same with --verbose and report what it shows',
+      };
 }

@@ -29,6 +29,7 @@ const about = (findings: readonly Finding[], subject: string): Finding =>
     status: 'fail',
     subject,
     detail: 'not looked at',
+    fix: 'look at it',
   };
 
 t.test('this machine', async (t) => {
@@ -125,5 +126,5 @@ t.test('as a reader sees it', async (t) => {
     { status: 'ok', subject: 'a', detail: 'fine' },
     { status: 'fail', subject: 'longer', detail: 'broken', fix: 'mend it' },
   ]);
-  t.equal(text, 'ok    a       fine\nfail  longer  broken\n              fix: mend it');
+  t.equal(text, 'ok    a       fine\nfail  longer  broken\n              fix: mend it\n1 ok, 0 warn, 1 fail');
 });

@@ -17,6 +17,7 @@ import { findNpm } from '../../codegen/compile/find-npm.js';
 import { findToolchain } from '../../codegen/compile/toolchain.js';
 import { findTarget, targets } from '../../targets/index.js';
 import { projectRoot } from '../end-to-end/tiny-bundles.js';
+import { unportable } from '../portability/names.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'em package 板-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
@@ -78,14 +79,6 @@ async function pack(npm: string): Promise<Tarball> {
   const [{ filename, size, unpackedSize, files }] = JSON.parse(stdout);
   const paths = files.map(({ path }: { path: string }) => path);
   return { path: join(copy, filename), size, unpackedSize, files: paths };
-}
-
-/** Names that cannot stand side by side, or not at all, on the file systems of Windows and macOS. */
-function unportable(paths: readonly string[]): string[] {
-  const folded = paths.map((path) => path.normalize('NFC').toLowerCase());
-  const twice = paths.filter((_, index) => folded.indexOf(folded[index]) !== index);
-  const reserved = /(?:^|\/)(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|\/|$)|[<>:"|?*\\]|[. ](?:\/|$)/i;
-  return [...twice, ...paths.filter((path) => reserved.test(path) || path.length > 150)];
 }
 
 const npm = await findNpm();
