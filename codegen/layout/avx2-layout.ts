@@ -173,6 +173,7 @@ export const avx2Layout: Layout = {
     }
     out.set(bytesOf(matrix.mantissas), parts.mantissas);
     out.set(matrix.exponents, parts.exponents);
+    out.fill(matrix.exponents[rows - 1]!, parts.exponents + rows);
     return out;
   },
   unpackRow(section, format, _rows, columns, row) {

@@ -143,27 +143,22 @@ EM_INLINE em_u32x8 em_shift_right_words(em_u32x8 a, em_u32x8 counts)
     return (em_u32x8)__builtin_ia32_psrlv8si((em_ints)a, (em_ints)counts);
 }
 
-/* vpsllvq, vpsrlvq: each lane shifted by its own count; 0 for counts from 64 on. */
-EM_INLINE em_u64x4 em_shift_left_each(em_u64x4 a, em_u64x4 counts)
-{
-    return (em_u64x4)__builtin_ia32_psllv4di((em_longs)a, (em_longs)counts);
-}
-
+/* vpsrlvq: lanes shifted by their own counts; 0 for counts from 64 on. */
 EM_INLINE em_u64x4 em_shift_right_each(em_u64x4 a, em_u64x4 counts)
 {
     return (em_u64x4)__builtin_ia32_psrlv4di((em_longs)a, (em_longs)counts);
 }
 
 /* vpblendd: even 32-bit lanes of a, odd lanes of b. */
-EM_INLINE em_i32x8 em_interleave(em_u64x4 even, em_u64x4 odd)
+EM_INLINE em_u32x8 em_interleave(em_u64x4 even, em_u64x4 odd)
 {
-    return (em_i32x8)__builtin_ia32_pblendd256((em_ints)even, (em_ints)odd, 0xaa);
+    return (em_u32x8)__builtin_ia32_pblendd256((em_ints)even, (em_ints)odd, 0xaa);
 }
 
-/* vpblendvb: lanes of b where mask is -1, of a where it is 0. */
-EM_INLINE em_i32x8 em_select(em_i32x8 a, em_i32x8 b, em_i32x8 mask)
+/* vptest: whether any bit is set. */
+EM_INLINE em_u32 em_any(em_u32x8 a)
 {
-    return (em_i32x8)__builtin_ia32_pblendvb256((em_bytes)a, (em_bytes)b, (em_bytes)mask);
+    return __builtin_ia32_ptestz256((em_longs)a, (em_longs)a) == 0;
 }
 
 /* vpmovsxbw: 16 int8 as int16. gcc makes three instructions of a conversion, and clang has no builtin for it. */

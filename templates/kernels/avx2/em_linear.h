@@ -7,7 +7,7 @@
  *   weights      w4, w5, w6: tiles as em_grouped.h has them, sub-scales among the weights; w8: tiles as em_w8.h has them;
  *                w16: int16[rows][columns], not padded
  *   mantissas    int32[tiles * 32]: row scale / 127 = mantissa * 2^-exponent
- *   exponents    uint8[tiles * 32]
+ *   exponents    uint8[tiles * 32], padded with that of the last row
  *
  * Everything is read once and in the order in which it lies. Tokens of a batch go through a tile two at a time.
  * Bounds: em_grouped.h, em_w8.h; sums beyond int32 are brought back by accumulator_shift, which the packer proves.

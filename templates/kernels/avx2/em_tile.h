@@ -16,53 +16,75 @@ struct em_sums {
     em_u32x8 a, b, c, d;
 };
 
-/* round(product * 2^-shift) for |product| < 2^62; shift at most 63, or larger for 0. Half of 2^64 makes the shift a signed one. */
-EM_INLINE em_u64x4 em_round_shift_each(em_u64x4 product, em_u64x4 shift)
+/* Exponents of eight rows to shifts: of a sum times the row's scale to the output's format, less 1. */
+EM_INLINE em_u32x8 em_shifts(const em_u8 *exponents, em_i32 shift)
 {
-    const em_u64x4 top = em_broadcast64((em_u64)1 << 63);
-    em_u64x4 half = em_shift_left_each(em_broadcast64(1), shift) >> 1;
-    return em_shift_right_each(product + half + top, shift) - em_shift_right_each(top, shift);
+    return (em_u32x8)em_widen_unsigned((const em_u8x8 *)(const void *)exponents) + (em_u32)(shift - 1);
 }
 
-/* em_saturate of eight int64: even lanes and odd lanes. */
-EM_INLINE em_i32x8 em_saturate_each(em_u64x4 even, em_u64x4 odd)
+/* Not 0 in lanes whose result em_requantize cannot give: outside of int32, or a shift outside of [1, 64]. */
+EM_INLINE em_u32x8 em_misfits(em_u32x8 sums, em_u32x8 shifts)
 {
-    em_i32x8 low = em_interleave(even, odd << 32);
-    em_i32x8 high = em_interleave(even >> 32, odd);
-    em_i32x8 limit = (high >> 31) ^ EM_I32_MAX;
-    em_i32x8 value = em_select(limit, low, high == (low >> 31));
-    return value - (value == -EM_I32_MAX - 1); /* a comparison gives -1 */
+    em_u32x8 magnitudes = sums ^ (em_u32x8)((em_i32x8)sums >> 31);
+    return em_shift_right_words(magnitudes, shifts) | (shifts & ~63u);
 }
 
 /*
- * Eight sums to the output's format: sum times row scale times token scale, as em_scale(sum, em_scale(mantissa, token, 30),
- * exponent + shift). Products are below 2^62.
+ * Eight sums to the output's format: em_scale(sum, em_scale(mantissa, token, 30), shift) with shifts less 1.
+ *
+ * Even and odd lanes apart. Products are below 2^62: with 2^62 added before, a logical shift is an arithmetic one whose
+ * result is 2^(62 - shift) too large. Of that only what is below 2^32 matters, for where nothing misfits
+ * |sum| <= 2^shift, multipliers are below 2^31, and twice the result fits int32.
  */
-EM_INLINE em_i32x8 em_requantize(em_u32x8 sums, em_i32x8 mantissas, em_i32x8 exponents, em_i32 token, em_i32 shift)
+EM_INLINE em_i32x8 em_requantize(em_u32x8 sums, em_u32x8 mantissas, em_u32x8 shifts, em_i32 token)
 {
     const em_u64x4 half = em_broadcast64((em_u64)1 << 29);
+    const em_u64x4 bias = em_broadcast64((em_u64)1 << 62);
     const em_u64x4 scale = em_broadcast64((em_u64)token);
     em_u64x4 even = (em_multiply_low((em_u64x4)mantissas, scale) + half) >> 30;
     em_u64x4 odd = (em_multiply_low((em_u64x4)mantissas >> 32, scale) + half) >> 30;
-    em_i32x8 shifts = exponents + shift;
-    shifts &= ~(shifts >> 31); /* at least 0 */
-    even = em_round_shift_each(em_multiply_low((em_u64x4)sums, even), (em_u64x4)shifts & 0xffffffffu);
-    odd = em_round_shift_each(em_multiply_low((em_u64x4)sums >> 32, odd), (em_u64x4)shifts >> 32);
-    return em_saturate_each(even, odd);
+    even = em_multiply_low((em_u64x4)sums, even) + bias;
+    odd = em_multiply_low((em_u64x4)sums >> 32, odd) + bias;
+    even = em_shift_right_each(even, (em_u64x4)shifts & 0xffffffffu);
+    odd = em_shift_right_each(odd, (em_u64x4)shifts >> 32);
+    em_u32x8 excess = em_shift_right_words(em_broadcast(0x80000000u), shifts - 31u);
+    em_i32x8 twice = (em_i32x8)(em_interleave(even, odd << 32) - excess);
+    return (twice + 1) >> 1;
+}
+
+/* The same for a whole tile by definition. */
+EM_NOINLINE EM_UNUSED static void em_requantize_rows(const struct em_sums *sums, const em_i32 *mantissas,
+                                                     const em_u8 *exponents, struct em_token_scale x, em_i32 shift,
+                                                     em_i32 *out)
+{
+    em_i32 rows[EM_ROW_TILE];
+    __builtin_memcpy(rows, sums, sizeof(rows));
+    for (em_u32 i = 0; i < EM_ROW_TILE; i++) {
+        out[i] = em_scale(rows[i], em_scale(mantissas[i], x.mantissa, 30), exponents[i] + shift);
+    }
 }
 
 /* Requantizes the sums of a tile for one token, whose scale is x. mantissas and exponents: of the tile's rows. */
 EM_INLINE void em_requantize_tile(const struct em_sums *sums, const em_i32 *mantissas, const em_u8 *exponents,
                                   struct em_token_scale x, em_i32 shift_base, em_i32 *out)
 {
+    const em_u32x8 *m = (const em_u32x8 *)(const void *)mantissas;
     em_i32x8_anywhere *results = (em_i32x8_anywhere *)(void *)out;
-    const em_i32x8 *m = (const em_i32x8 *)(const void *)mantissas;
-    const em_u8x8 *e = (const em_u8x8 *)(const void *)exponents;
     em_i32 shift = shift_base - x.shift;
-    results[0] = em_requantize(sums->a, m[0], em_widen_unsigned(e), x.mantissa, shift);
-    results[1] = em_requantize(sums->b, m[1], em_widen_unsigned(e + 1), x.mantissa, shift);
-    results[2] = em_requantize(sums->c, m[2], em_widen_unsigned(e + 2), x.mantissa, shift);
-    results[3] = em_requantize(sums->d, m[3], em_widen_unsigned(e + 3), x.mantissa, shift);
+    em_u32x8 a = em_shifts(exponents, shift);
+    em_u32x8 b = em_shifts(exponents + 8, shift);
+    em_u32x8 c = em_shifts(exponents + 16, shift);
+    em_u32x8 d = em_shifts(exponents + 24, shift);
+    em_u32x8 misfits = em_misfits(sums->a, a) | em_misfits(sums->b, b);
+    misfits |= em_misfits(sums->c, c) | em_misfits(sums->d, d);
+    if (em_any(misfits)) {
+        em_requantize_rows(sums, mantissas, exponents, x, shift, out);
+        return;
+    }
+    results[0] = em_requantize(sums->a, m[0], a, x.mantissa);
+    results[1] = em_requantize(sums->b, m[1], b, x.mantissa);
+    results[2] = em_requantize(sums->c, m[2], c, x.mantissa);
+    results[3] = em_requantize(sums->d, m[3], d, x.mantissa);
 }
 
 #endif /* EM_TILE_H */

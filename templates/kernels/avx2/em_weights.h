@@ -62,7 +62,7 @@ EM_INLINE em_u32x8 em_scale_dots(em_u32x8 dots, em_u32x8 max, em_i32 shift)
     const em_u32x8 excess = em_broadcast((em_u32)((em_u64)1 << (62 - shift)));
     em_u64x4 even = (em_multiply_low((em_u64x4)dots, (em_u64x4)max) + bias) >> (em_u64)shift;
     em_u64x4 odd = (em_multiply_low((em_u64x4)dots >> 32, (em_u64x4)max >> 32) + bias) >> (em_u64)shift;
-    return (em_u32x8)em_interleave(even, odd << 32) - excess;
+    return em_interleave(even, odd << 32) - excess;
 }
 
 /* Largest of eight signed lanes. */

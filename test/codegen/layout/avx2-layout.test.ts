@@ -110,7 +110,7 @@ t.test('bytes of w8 and w16, multipliers padded to whole tiles', async (t) => {
     [mantissa + 1, 0x2c],
     [mantissa + 2, 0x3b],
     [mantissa + 3, 0x4a],
-    [2 * tile + 64 * 4 + 32, 77],
+    ...Array.from({ length: 32 }, (_, i) => [2 * tile + 64 * 4 + 32 + i, 77]),
   ]);
   const wide = allocateMatrix('m', 'w16', 1, 2);
   wide.integers.set([-32767, 258]);

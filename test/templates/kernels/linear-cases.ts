@@ -149,9 +149,11 @@ function wideCases(kernels: KernelSet, vectors: Vectors): KernelCase[] {
   }
   for (const exponents of [
     [0, 0],
+    [30, 50],
+    [55, 85], // shifts on both sides of 62, beyond which everything is 0
     [255, 255],
   ] as const) {
-    const matrix = randomMatrix(vectors, { format: 'w8', rows: 4, columns: 40, exponents });
+    const matrix = randomMatrix(vectors, { format: 'w8', rows: 60, columns: 40, exponents });
     const values = vectors.int32s(40, 31);
     for (const shiftBase of [-60, 0, 40])
       cases.push(
@@ -161,7 +163,7 @@ function wideCases(kernels: KernelSet, vectors: Vectors): KernelCase[] {
           values,
           tokens: 1,
           first: 0,
-          end: 4,
+          end: 60,
           bias: null,
           shiftBase,
         }),
