@@ -68,6 +68,7 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
       'em_linear.h',
       'em_cache.h',
       'em_avx2.h',
+      'em_batch.h',
       'em_grouped.h',
       'em_prepare.h',
       'em_tile.h',

@@ -57,6 +57,12 @@ typedef long long em_longs __attribute__((vector_size(32)));
         __asm__("" : "+x"(sum)); \
     } while (0)
 
+/*
+ * Makes the compiler forget where a pointer points: it would read what lies there before a loop, into more vectors than
+ * there are registers.
+ */
+#define EM_FORGET(pointer) __asm__("" : "+r"(pointer))
+
 /* The word in every lane. */
 EM_INLINE em_u32x8 em_broadcast(em_u32 word)
 {

@@ -100,8 +100,7 @@ EM_INLINE em_u32x8 em_dot_pairs(em_u32x8 sum, const struct em_spread_query *quer
 EM_INLINE void em_dot_strip(const struct em_spread_query *query, em_u32 pairs, em_u32 begins, const em_i8 *keys,
                             em_u64 block_bytes, em_u32 blocks, em_u32x8 *dots)
 {
-    /* For all the compiler knows, dots may be part of it: else it would hoist more vectors than there are registers. */
-    __asm__("" : "+r"(query));
+    EM_FORGET(query);
     for (const em_u32x8 *end = dots + blocks; dots != end; dots++, keys += block_bytes) {
         const em_i8x16_anywhere *k = (const em_i8x16_anywhere *)(const void *)keys;
         em_u32x8 sum = begins ? em_broadcast(0) : *dots;

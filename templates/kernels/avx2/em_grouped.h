@@ -115,6 +115,13 @@ EM_INLINE struct em_lanes em_start(em_u32 word)
     return (struct em_lanes){lanes, lanes, lanes, lanes};
 }
 
+/* The same with each int16 half of the word shifted right, by at most the zeros that it ends with. */
+EM_INLINE struct em_lanes em_start_shifted(em_u32 word, em_u16 count)
+{
+    em_u16x16 lanes = (em_u16x16)((em_i16x16)em_broadcast(word) >> (em_i16)count);
+    return (struct em_lanes){lanes, lanes, lanes, lanes};
+}
+
 /* lanes += quad times four activations. */
 EM_INLINE void em_add_quad(struct em_lanes *lanes, struct em_quad w, em_word activations)
 {
@@ -142,73 +149,79 @@ struct em_pass {
 };
 
 /*
- * One quad of the groups at hand. Before the first and after the last one that a lane can hold, lanes are started and multiplied
- * by their sub-scales: 16 quads in w4, 8 in w5, 4 in w6.
+ * Half `half` of the groups at hand, eight quads. A lane of w5 and w6 holds 8 and 4 quads: it is started before the first
+ * of them and multiplied by its sub-scale after the last. One of w4 holds both halves.
  */
-EM_INLINE void em_pass_quad(struct em_pass *pass, em_u32 format, em_u32 quad, em_u32 quads, struct em_quad w,
+EM_INLINE void em_pass_half(struct em_pass *pass, em_u32 format, em_u32 half, const em_u8x32 *w,
                             const em_i8x16 *sub_scales)
 {
-    const em_u32 run = 32u >> format;
-    if (quad % run == 0) {
-        const em_u32 *starts = format == EM_W4 ? &pass->x->start_w4 : format == EM_W5 ? pass->x->start_w5 : pass->x->start_w6;
-        pass->lanes = em_start(starts[quad / run]);
-    }
-    em_add_quad(&pass->lanes, w, ((const em_word *)(const void *)pass->x->quads)[quad]);
-    if (quad % run == run - 1u || quad == quads - 1u) {
-        em_add_lanes(&pass->sums, pass->lanes, sub_scales);
+    const em_u32 run = format == EM_W6 ? 4u : 8u;
+    const em_word *activations = (const em_word *)(const void *)pass->x->quads + 8u * half;
+    EM_UNROLL
+    for (em_u32 quad = 0; quad < 8u; quad++) {
+        if (format == EM_W5 && quad == 0) {
+            pass->lanes = em_start(pass->x->start_w5[half]);
+        } else if (format == EM_W6 && quad % run == 0) {
+            pass->lanes = em_start(pass->x->start_w6[2u * half + quad / run]);
+        }
+        em_add_quad(&pass->lanes, em_unpack(format, w + quad / 2u * (3u + format), quad % 2u), activations[quad]);
+        if (format != EM_W4 && quad % run == run - 1u) {
+            em_add_lanes(&pass->sums, pass->lanes, sub_scales);
+        }
     }
 }
 
-/* The quads of a pair of groups (16) or of a single one (8), for one token or two. */
-EM_INLINE void em_pass_groups(em_u32 format, em_u32 quads, const em_u8 *groups, em_u32 tokens, struct em_pass *one,
-                              struct em_pass *two)
+/* A pair of groups, 2 halves, or a single one, 1 half. Returns where the next pair starts. */
+EM_INLINE const em_u8 *em_pass_groups(struct em_pass *pass, em_u32 format, em_u32 halves, const em_u8 *groups)
 {
     const em_i8x16 *sub_scales = (const em_i8x16 *)(const void *)groups;
-    const em_u8x32 *w = (const em_u8x32 *)(const void *)(groups + EM_SUB_SCALE_BYTES);
-    EM_UNROLL
-    for (em_u32 quad = 0; quad < quads; quad++) {
-        struct em_quad unpacked = em_unpack(format, w + quad / 2u * (3u + format), quad % 2u);
-        em_pass_quad(one, format, quad, quads, unpacked, sub_scales);
-        if (tokens > 1u) {
-            em_pass_quad(two, format, quad, quads, unpacked, sub_scales);
+    const em_u8 *w = groups + EM_SUB_SCALE_BYTES;
+    if (format == EM_W4) {
+        pass->lanes = em_start(pass->x->start_w4);
+        em_pass_half(pass, format, 0, (const em_u8x32 *)(const void *)w, sub_scales);
+        if (halves > 1u) {
+            em_pass_half(pass, format, 1, (const em_u8x32 *)(const void *)(w + EM_GROUP_BYTES(format)), sub_scales);
+        }
+        em_add_lanes(&pass->sums, pass->lanes, sub_scales);
+    } else {
+        for (em_u32 half = 0; half < halves; half++) {
+            em_pass_half(pass, format, half, (const em_u8x32 *)(const void *)(w + half * EM_GROUP_BYTES(format)),
+                         sub_scales);
         }
     }
+    pass->x++;
+    return w + halves * EM_GROUP_BYTES(format);
 }
 
-/* Sums of a tile over `groups` groups for one token, or for two; y is not read for one. Returns where the tile ends. */
-EM_INLINE const em_u8 *em_sum_tile_grouped(em_u32 format, em_u32 tokens, const em_u8 *tile, em_u32 groups,
-                                           const struct em_prepared *x, const struct em_prepared *y, struct em_sums *sums)
+/* Sums of a tile over `groups` groups for one token. Returns where the tile ends. */
+EM_INLINE const em_u8 *em_sum_tile_grouped(em_u32 format, const em_u8 *tile, em_u32 groups,
+                                           const struct em_prepared *x, struct em_sums *sums)
 {
-    struct em_pass one = {.x = x};
-    struct em_pass two = {.x = y};
-    for (; groups > 1u; groups -= 2u, tile += EM_PAIR_BYTES(format), one.x++) {
-        em_pass_groups(format, 16, tile, tokens, &one, &two);
-        if (tokens > 1u) {
-            two.x++;
+    struct em_pass pass = {.x = x};
+    if (format == EM_W4) {
+        /* The kernel that most models spend their time in has two bodies, without a choice in the loop. */
+        for (; groups > 1u; groups -= 2u) {
+            tile = em_pass_groups(&pass, format, 2, tile);
+        }
+        if (groups != 0) {
+            tile = em_pass_groups(&pass, format, 1, tile);
+        }
+    } else {
+        for (em_u32 done = 0; done < groups; done += 2u) {
+            tile = em_pass_groups(&pass, format, groups - done > 1u ? 2u : 1u, tile);
         }
     }
-    if (groups != 0) {
-        em_pass_groups(format, 8, tile, tokens, &one, &two);
-        tile += EM_SUB_SCALE_BYTES + EM_GROUP_BYTES(format);
-    }
-    sums[0] = one.sums;
-    if (tokens > 1u) {
-        sums[1] = two.sums;
-    }
+    *sums = pass.sums;
     return tile;
 }
 
 /* em_sum_grouped for one format: one copy in the code for each that the model uses. */
 #define EM_SUM_GROUPED(name, format) \
-    EM_NOINLINE EM_UNUSED static void name(const em_u8 *tile, em_u32 tiles, em_u32 groups, const struct em_prepared *x, \
-                                           const struct em_prepared *y, struct em_sums *sums) \
+    EM_NOINLINE EM_UNUSED static void name(const em_u8 *tile, em_u32 tiles, em_u32 groups, \
+                                           const struct em_prepared *x, struct em_sums *sums) \
     { \
         for (em_u32 i = 0; i < tiles; i++) { \
-            if (y == EM_NULL) { \
-                tile = em_sum_tile_grouped(format, 1, tile, groups, x, EM_NULL, sums + i); \
-            } else { \
-                tile = em_sum_tile_grouped(format, 2, tile, groups, x, y, sums + 2u * i); \
-            } \
+            tile = em_sum_tile_grouped(format, tile, groups, x, sums + i); \
         } \
     }
 
@@ -216,19 +229,16 @@ EM_SUM_GROUPED(em_sum_w4, EM_W4)
 EM_SUM_GROUPED(em_sum_w5, EM_W5)
 EM_SUM_GROUPED(em_sum_w6, EM_W6)
 
-/*
- * Sums of `tiles` tiles over `groups` groups, from the pair of groups at x on, one a tile. With another token's activations at y two
- * a tile, and weights are unpacked once for both; y is EM_NULL where there is none.
- */
-EM_INLINE void em_sum_grouped(em_u32 format, const em_u8 *tile, em_u32 tiles, em_u32 groups, const struct em_prepared *x,
-                              const struct em_prepared *y, struct em_sums *sums)
+/* Sums of `tiles` tiles over `groups` groups for one token, from the pair of groups at x on. */
+EM_INLINE void em_sum_grouped(em_u32 format, const em_u8 *tile, em_u32 tiles, em_u32 groups,
+                              const struct em_prepared *x, struct em_sums *sums)
 {
     if (EM_USES(EM_W4) && format == EM_W4) {
-        em_sum_w4(tile, tiles, groups, x, y, sums);
+        em_sum_w4(tile, tiles, groups, x, sums);
     } else if (EM_USES(EM_W5) && format == EM_W5) {
-        em_sum_w5(tile, tiles, groups, x, y, sums);
+        em_sum_w5(tile, tiles, groups, x, sums);
     } else if (EM_USES(EM_W6) && format == EM_W6) {
-        em_sum_w6(tile, tiles, groups, x, y, sums);
+        em_sum_w6(tile, tiles, groups, x, sums);
     }
 }
 

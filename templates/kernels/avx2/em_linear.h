@@ -9,13 +9,16 @@
  *   mantissas    int32[tiles * 32]: row scale / 127 = mantissa * 2^-exponent
  *   exponents    uint8[tiles * 32], padded with that of the last row
  *
- * Everything is read once and in the order in which it lies. Tokens of a batch go through a tile two at a time.
+ * Everything is read once and in the order in which it lies. Several tokens take a tile while it is near (em_batch.h;
+ * w8: two at a time).
  * Bounds: em_grouped.h, em_w8.h; sums beyond int32 are brought back by accumulator_shift, which the packer proves.
  * SPDX-License-Identifier: MIT-0
  */
 #ifndef EM_LINEAR_H
 #define EM_LINEAR_H
 
+#include "em_batch.h"
+#include "em_batch.h"
 #include "em_grouped.h"
 #include "em_linear_op.h"
 #include "em_prepare.h"
@@ -88,7 +91,7 @@ EM_NOINLINE EM_UNUSED static void em_sum_spans(em_u32 format, const em_u8 *tile,
     for (em_u32 done = 0; done < groups; done += span) {
         em_u32 count = groups - done < span ? groups - done : span;
         em_i32 part[EM_ROW_TILE];
-        em_sum_grouped(format, tile, 1, count, x, EM_NULL, sums);
+        em_sum_grouped(format, tile, 1, count, x, sums);
         __builtin_memcpy(part, sums, sizeof(part));
         for (em_u32 i = 0; i < EM_ROW_TILE; i++) {
             wide.rows[i] += part[i];
@@ -123,12 +126,12 @@ struct em_rows {
     em_i32 *out;
 };
 
-/* Tiles that are summed before results are made of the sums, where that does not make a batch read their weights twice from afar. */
+/* Tiles that are summed at a time for one token; for several it is one, whose weights stay in the nearest cache. */
 #define EM_TILES 4u
 
 /*
- * Sums, below 2^31, of `tiles` tiles from `row` on for token t, one a tile. With a next token there, and where the return value is 2,
- * for both, two a tile.
+ * Sums, below 2^31, of `tiles` tiles from `row` on for token t; or, where there is one tile only, for as many tokens from
+ * t on as the return value says, at most EM_BATCH_TOKENS.
  */
 EM_INLINE em_u32 em_sum_tiles(const struct em_rows *r, em_u32 row, em_u32 tiles, em_u32 t, struct em_sums *sums)
 {
@@ -138,7 +141,7 @@ EM_INLINE em_u32 em_sum_tiles(const struct em_rows *r, em_u32 row, em_u32 tiles,
     const em_i8 *values = r->x->values + t * stride;
     const struct em_prepared *prepared = em_prepared_of(m, r->x, t);
     em_i32 shift = r->op->accumulator_shift;
-    em_u32 two = r->tokens - t > 1u;
+    em_u32 tokens = r->tokens - t < EM_BATCH_TOKENS ? r->tokens - t : EM_BATCH_TOKENS;
     if (EM_USES(EM_W16) && m->format == EM_W16) {
         for (em_u32 i = 0; i < tiles; i++) {
             em_sum_w16(m, row + i * EM_ROW_TILE, values, shift, sums + i);
@@ -146,8 +149,8 @@ EM_INLINE em_u32 em_sum_tiles(const struct em_rows *r, em_u32 row, em_u32 tiles,
         return 1u;
     }
     if ((EM_USES(EM_W8) || EM_USES(EM_W8T)) && m->format > EM_W6) {
-        em_sum_w8(tile, tiles, EM_W8_QUADS(m->columns), values, two ? values + stride : EM_NULL, sums);
-        return 1u + two;
+        em_sum_w8(tile, tiles, EM_W8_QUADS(m->columns), values, tokens > 1u ? values + stride : EM_NULL, sums);
+        return tokens > 1u ? 2u : 1u;
     }
     if (shift > 0) {
         for (em_u32 i = 0; i < tiles; i++) {
@@ -155,19 +158,23 @@ EM_INLINE em_u32 em_sum_tiles(const struct em_rows *r, em_u32 row, em_u32 tiles,
         }
         return 1u;
     }
-    const struct em_prepared *next = two ? em_prepared_of(m, r->x, t + 1u) : EM_NULL;
-    em_sum_grouped(m->format, tile, tiles, EM_GROUPS(m->columns), prepared, next, sums);
-    return 1u + two;
+    if (tokens > 1u) {
+        em_u64 apart = EM_PREPARED_BYTES(m->columns);
+        em_sum_batch(m->format, tile, EM_GROUPS(m->columns), prepared, apart, tokens, sums);
+        return tokens;
+    }
+    em_sum_grouped(m->format, tile, tiles, EM_GROUPS(m->columns), prepared, sums);
+    return 1u;
 }
 
-/* Results of the tiles from `row` on for token t, of whose sums every `step`th is this token's. */
-EM_NOINLINE EM_UNUSED static void em_store_tiles(const struct em_rows *r, const struct em_sums *sums, em_u32 step, em_u32 row,
+/* Results of the tiles from `row` on for token t. */
+EM_NOINLINE EM_UNUSED static void em_store_tiles(const struct em_rows *r, const struct em_sums *sums, em_u32 row,
                                                  em_u32 tiles, em_u32 t)
 {
     const struct em_matrix *m = r->matrix;
     const struct em_token_scale scale = r->x->scale[t];
     em_i32 *out = r->out + (em_u64)t * m->rows;
-    for (em_u32 left = tiles; left > 0; left--, sums += step, row += EM_ROW_TILE) {
+    for (em_u32 left = tiles; left > 0; left--, sums++, row += EM_ROW_TILE) {
         em_i32 whole[EM_ROW_TILE];
         em_u32 count = r->end - row < EM_ROW_TILE ? r->end - row : EM_ROW_TILE;
         em_i32 *to = count < EM_ROW_TILE ? whole : out + row;
@@ -181,20 +188,24 @@ EM_NOINLINE EM_UNUSED static void em_store_tiles(const struct em_rows *r, const 
     }
 }
 
-/* Rows [first, end) of W times the activations of each token: out[token][row], requantized, bias added. first: a multiple of 32. */
-EM_NOINLINE EM_UNUSED static void em_linear_rows(const struct em_linear_op *op, const struct em_matrix *m, const em_i32 *bias,
-                                     const struct em_q8 *x, em_u32 tokens, em_u32 first, em_u32 end, em_i32 *out)
+/*
+ * Rows [first, end) of W times the activations of each token: out[token][row], requantized, bias added. first is a
+ * multiple of EM_ROW_TILE.
+ */
+EM_NOINLINE EM_UNUSED static void em_linear_rows(const struct em_linear_op *op, const struct em_matrix *m,
+                                                 const em_i32 *bias, const struct em_q8 *x, em_u32 tokens, em_u32 first,
+                                                 em_u32 end, em_i32 *out)
 {
     const struct em_rows rows = {op, m, bias, x, tokens, end, out};
-    const em_u32 most = tokens > 2u ? 1u : EM_TILES;
+    const em_u32 most = tokens > 1u ? 1u : EM_TILES;
     for (em_u32 row = first; row < end; row += most * EM_ROW_TILE) {
         em_u32 left = (end - row + EM_ROW_TILE - 1u) / EM_ROW_TILE;
         em_u32 tiles = left < most ? left : most;
         for (em_u32 t = 0; t < tokens;) {
-            struct em_sums sums[2u * EM_TILES];
+            struct em_sums sums[EM_BATCH_TOKENS];
             em_u32 count = em_sum_tiles(&rows, row, tiles, t, sums);
             for (em_u32 i = 0; i < count; i++, t++) {
-                em_store_tiles(&rows, sums + i, count, row, tiles, t);
+                em_store_tiles(&rows, sums + i, row, tiles, t);
             }
         }
     }
