@@ -3,7 +3,7 @@
  *
  * Layout. Keys and values are rows: int8[kv_heads][positions][head_dim], positions a multiple of eight. Whole blocks of eight
  * positions are worked off, from the one that the span starts in; what lies outside the span gets weight 0. In the work memory of a
- * head the scores (later the exponentials) and, as int16, the weights stand at their position minus that of the first block.
+ * head stand the scores, later the exponentials, of these blocks, and as int16 their weights.
  *
  * Bounds. A query of 14 bits and sign times keys: 256 2^14 127 < 2^30. Values: EM_VALUE_BLOCK.
  * SPDX-License-Identifier: MIT-0
@@ -16,7 +16,7 @@
 
 #define EM_CACHE_BLOCK 8u
 
-/* Unrolls the loop over a head, whose length is a constant in models, up to 64 elements. */
+/* Unrolls the loop over a head, whose length is a constant in models. */
 #ifdef __clang__
 #define EM_UNROLL_HEAD _Pragma("clang loop unroll_count(4)")
 #else
@@ -47,18 +47,17 @@ EM_INLINE em_u32 em_block_positions(struct em_span span)
     return (span.end - em_first_of_block(span) + EM_CACHE_BLOCK - 1u) & ~(EM_CACHE_BLOCK - 1u);
 }
 
-/* Lanes of a block: all ones for positions within the span, 0 outside. */
-struct em_lane_mask {
-    em_u32x4 low, high;
-};
-
-EM_INLINE struct em_lane_mask em_mask_of_block(struct em_span span, em_u32 position)
+/* Gives scores of a span's blocks that are outside of the span a value. */
+EM_INLINE void em_fill_outside(em_i32 *scores, struct em_span span, em_i32 value)
 {
-    const em_u32x4 lanes = {0, 1, 2, 3};
-    em_u32x4 first = (em_u32x4)em_splat32((em_i32)span.first);
-    em_u32x4 count = (em_u32x4)em_splat32((em_i32)(span.end - span.first));
-    em_u32x4 low = lanes + (em_u32x4)em_splat32((em_i32)position) - first; /* beyond the end or, wrapped, before the first: not below */
-    return (struct em_lane_mask){(em_u32x4)(low < count), (em_u32x4)(low + 4u < count)};
+    em_u32 first = span.first - em_first_of_block(span);
+    em_u32 positions = em_block_positions(span);
+    for (em_u32 i = 0; i < first; i++) {
+        scores[i] = value;
+    }
+    for (em_u32 i = span.end - em_first_of_block(span); i < positions; i++) {
+        scores[i] = value;
+    }
 }
 
 /* ---- Scores ------------------------------------------------------------------------------------------------------- */
@@ -78,36 +77,53 @@ EM_INLINE void em_narrow_query(const em_i32 *query, em_u32 head_dim, em_i32 shif
     }
 }
 
+/* sums + eight elements of a query times those of a key; the products alone where these are the first. */
+EM_INLINE em_i32x4 em_add_products(em_i32x4 sums, em_u32 at, em_i16x8 key, const em_i16x8 *query)
+{
+    em_i16x8 q = query[at / 8u];
+    return em_smlal16_high(at == 0 ? em_smull16(key, q) : em_smlal16(sums, key, q), key, q);
+}
+
+EM_INLINE em_i32x4 em_add_sixteen(em_i32x4 sums, em_u32 at, em_i8x16 key, const em_i16x8 *query)
+{
+    sums = em_add_products(sums, at, em_widen8(key), query);
+    return em_add_products(sums, at + 8u, em_widen8_high(key), query);
+}
+
+/* Dot product of a query with a key, as four sums. */
+EM_INLINE em_i32x4 em_dot_key(const em_i16x8 *query, const em_i8 *key, em_u32 head_dim)
+{
+    em_i32x4 sums = em_splat32(0);
+    em_u32 whole = head_dim & ~31u;
+    EM_UNROLL_HEAD
+    for (em_u32 at = 0; at < whole; at += 32u) {
+        em_i8x16 first = *(const em_i8x16_anywhere *)(const void *)(key + at);
+        em_i8x16 second = *(const em_i8x16_anywhere *)(const void *)(key + at + 16);
+        sums = em_add_sixteen(sums, at, first, query);
+        sums = em_add_sixteen(sums, at + 16u, second, query);
+    }
+    if ((head_dim & 16u) != 0) {
+        sums = em_add_sixteen(sums, whole, *(const em_i8x16_anywhere *)(const void *)(key + whole), query);
+        whole += 16u;
+    }
+    if ((head_dim & 8u) != 0) {
+        sums = em_add_products(sums, whole, em_widen8((em_i8x16)em_load_half(key + whole)), query);
+    }
+    return sums;
+}
+
 /* Dot products of a query with four keys. */
 EM_INLINE em_i32x4 em_dot_keys(const em_i16 *query, const em_i8 *keys, em_u32 head_dim)
 {
     const em_i16x8 *q = (const em_i16x8 *)(const void *)query;
-    em_i32x4 sums[4] = {{0}};
-    em_u32 i = 0;
-    EM_UNROLL_HEAD
-    for (; i + 16u <= head_dim; i += 16u, q += 2) {
-        EM_UNROLL
-        for (em_u32 j = 0; j < 4u; j++) {
-            em_i8x16 key = *(const em_i8x16_anywhere *)(const void *)(keys + (em_u64)j * head_dim + i);
-            em_i16x8 low = em_widen8(key);
-            em_i16x8 high = em_widen8_high(key);
-            sums[j] = em_smlal16_high(em_smlal16(sums[j], low, q[0]), low, q[0]);
-            sums[j] = em_smlal16_high(em_smlal16(sums[j], high, q[1]), high, q[1]);
-        }
-    }
-    if (head_dim % 16u >= 8u) {
-        EM_UNROLL
-        for (em_u32 j = 0; j < 4u; j++) {
-            em_i16x8 low = em_widen8((em_i8x16)em_load_half(keys + (em_u64)j * head_dim + i));
-            sums[j] = em_smlal16_high(em_smlal16(sums[j], low, q[0]), low, q[0]);
-        }
-        i += 8u;
-    }
-    em_i32x4 dots = em_pair_sums32(em_pair_sums32(sums[0], sums[1]), em_pair_sums32(sums[2], sums[3]));
-    for (; i < head_dim; i++) {
-        const em_i8 *key = keys + i;
-        em_i32x4 elements = {key[0], key[head_dim], key[2u * head_dim], key[3u * head_dim]};
-        dots += elements * query[i];
+    const em_i8 *second = keys + head_dim;
+    const em_i8 *third = second + head_dim;
+    const em_i8 *fourth = third + head_dim;
+    em_i32x4 sums = em_pair_sums32(em_dot_key(q, keys, head_dim), em_dot_key(q, second, head_dim));
+    em_i32x4 more = em_pair_sums32(em_dot_key(q, third, head_dim), em_dot_key(q, fourth, head_dim));
+    em_i32x4 dots = em_pair_sums32(sums, more);
+    for (em_u32 i = head_dim / 8u * 8u; i < head_dim; i++) {
+        dots += (em_i32x4){keys[i], second[i], third[i], fourth[i]} * query[i];
     }
     return dots;
 }
@@ -120,37 +136,38 @@ EM_INLINE em_i32x4 em_scale_dots(em_i32x4 dots, em_i32x4 key_max, em_u64x2 count
     return em_max32(em_narrow64(low, high), em_splat32(-EM_I32_MAX));
 }
 
-/* The largest of two scores in lanes that are in the span. */
-EM_INLINE em_i32x4 em_top_of(em_i32x4 top, em_i32x4 scores, em_u32x4 mask)
+/* The largest of the scores of a span, those outside of it set aside. */
+EM_INLINE em_i32 em_top_score(em_i32 *scores, struct em_span span)
 {
-    return em_max32(top, (em_i32x4)(((em_u32x4)scores & mask) | ((em_u32x4)em_splat32(-EM_I32_MAX) & ~mask)));
+    em_fill_outside(scores, span, scores[span.first - em_first_of_block(span)]);
+    const em_i32x4 *all = (const em_i32x4 *)(const void *)scores;
+    em_i32x4 top = em_splat32(-EM_I32_MAX);
+    for (const em_i32x4 *end = all + em_block_positions(span) / 4u; all != end; all += 2) {
+        top = em_max32(em_max32(top, all[0]), all[1]);
+    }
+    em_i32 first = top[0] > top[1] ? top[0] : top[1];
+    em_i32 second = top[2] > top[3] ? top[2] : top[3];
+    return first > second ? first : second;
 }
 
 EM_INLINE em_i32 em_scores(const struct em_kv_cache *head, struct em_span span, const em_i32 *query, em_u32 head_dim,
                            em_i32 score_shift, const struct em_attention_scratch *scratch)
 {
-    const em_u32 base = em_first_of_block(span);
     em_i32 query_shift = (em_i32)em_bits32((em_u32)em_max_magnitude(query, head_dim)) - 14;
     em_i32 shift = score_shift - query_shift;
     shift = shift < 0 ? 0 : shift > 63 ? 63 : shift;
     const em_u64x2 counts = (em_u64x2){(em_u64)-shift, (em_u64)-shift};
     em_i16 q[EM_HEAD_DIM_MAX] __attribute__((aligned(16)));
-    em_i32x4 top = em_splat32(-EM_I32_MAX);
     em_narrow_query(query, head_dim, query_shift, q);
-    for (em_u32 at = 0; at < em_block_positions(span); at += EM_CACHE_BLOCK) {
-        const em_i8 *keys = head->keys + (em_u64)(base + at) * head_dim;
-        const em_i32x4 *key_max = (const em_i32x4 *)(const void *)(head->key_max + base + at);
-        em_i32x4 *scores = (em_i32x4 *)(void *)(scratch->scores + at);
-        struct em_lane_mask mask = em_mask_of_block(span, base + at);
-        em_i32x4 low = em_scale_dots(em_dot_keys(q, keys, head_dim), key_max[0], counts);
-        em_i32x4 high = em_scale_dots(em_dot_keys(q, keys + 4u * (em_u64)head_dim, head_dim), key_max[1], counts);
-        top = em_top_of(em_top_of(top, low, mask.low), high, mask.high);
-        scores[0] = low;
-        scores[1] = high;
+    const em_u32 base = em_first_of_block(span);
+    const em_i8 *keys = head->keys + (em_u64)base * head_dim;
+    const em_i32x4 *key_max = (const em_i32x4 *)(const void *)(head->key_max + base);
+    const em_i32x4 *end = key_max + em_block_positions(span) / 4u;
+    em_i32x4 *scores = (em_i32x4 *)(void *)scratch->scores;
+    for (; key_max != end; key_max++, scores++, keys += 4u * (em_u64)head_dim) {
+        *scores = em_scale_dots(em_dot_keys(q, keys, head_dim), *key_max, counts);
     }
-    em_i32 first = top[0] > top[1] ? top[0] : top[1];
-    em_i32 second = top[2] > top[3] ? top[2] : top[3];
-    return first > second ? first : second;
+    return em_top_score(scratch->scores, span);
 }
 
 /* ---- Weights ------------------------------------------------------------------------------------------------------ */
@@ -177,83 +194,84 @@ EM_INLINE struct em_eight em_exp2_negative_each(struct em_eight x)
     return x;
 }
 
-/* Products of four exponentials with the magnitudes of their values. */
-struct em_products {
-    em_u64x2 low, high;
-};
-
-EM_INLINE struct em_products em_multiply_values(em_u32x4 exponentials, em_u32x4 value_max)
+/*
+ * Turns the scores of a span's blocks into exponentials: their sum, and in *bits the bits of all products with the magnitudes of the
+ * values, which are as many as those of the largest.
+ */
+EM_INLINE em_u64 em_exponentials(em_u32x4 *scores, const em_u32x4 *value_max, em_u32 positions, em_i32 top, em_u64 *bits)
 {
-    return (struct em_products){em_umull32(exponentials, value_max), em_umull32_high(exponentials, value_max)};
+    const em_u32x4 tops = (em_u32x4)em_splat32(top);
+    em_u64x2 total = {0};
+    em_u64x2 all = {0};
+    for (const em_u32x4 *end = scores + positions / 4u; scores != end; scores += 2, value_max += 2) {
+        em_u32x4 max_low = value_max[0];
+        em_u32x4 max_high = value_max[1];
+        struct em_eight e = em_exp2_negative_each((struct em_eight){tops - scores[0], tops - scores[1]});
+        total = em_add_pairs32(em_add_pairs32(total, e.low), e.high);
+        all |= em_umull32(e.low, max_low) | em_umull32_high(e.low, max_low);
+        all |= em_umull32(e.high, max_high) | em_umull32_high(e.high, max_high);
+        scores[0] = e.low;
+        scores[1] = e.high;
+    }
+    *bits = all[0] | all[1];
+    return total[0] + total[1];
 }
 
-/* Products shifted to weights, rounded; below 2^31. */
-EM_INLINE em_i32x4 em_shift_products(struct em_products products, em_u64x2 counts)
+/* Four exponentials times the magnitudes of their values, shifted to weights, rounded; below 2^31. */
+EM_INLINE em_i32x4 em_wide_weights(em_u32x4 exponentials, em_u32x4 value_max, em_u64x2 counts)
 {
-    em_i32x4 low = (em_i32x4)em_round_shift_each((em_i64x2)products.low, counts);
-    em_i32x4 high = (em_i32x4)em_round_shift_each((em_i64x2)products.high, counts);
-    return __builtin_shufflevector(low, high, 0, 2, 4, 6);
+    em_u64x2 low = em_umull32(exponentials, value_max);
+    em_u64x2 high = em_umull32_high(exponentials, value_max);
+    return __builtin_shufflevector((em_i32x4)em_round_shift_each((em_i64x2)low, counts),
+                                   (em_i32x4)em_round_shift_each((em_i64x2)high, counts), 0, 2, 4, 6);
 }
 
 EM_INLINE struct em_weight_sums em_weights(const struct em_kv_cache *head, struct em_span span, em_i32 top,
                                            const struct em_attention_scratch *scratch)
 {
-    const em_u32 base = em_first_of_block(span);
     const em_u32 positions = em_block_positions(span);
-    em_u64x2 total = {0};
-    em_u64x2 bits = {0}; /* of all products: as many as the largest has */
-    for (em_u32 at = 0; at < positions; at += EM_CACHE_BLOCK) {
-        const em_u32x4 *value_max = (const em_u32x4 *)(const void *)(head->value_max + base + at);
-        em_u32x4 *scores = (em_u32x4 *)(void *)(scratch->scores + at);
-        struct em_lane_mask mask = em_mask_of_block(span, base + at);
-        em_u32x4 tops = (em_u32x4)em_splat32(top);
-        struct em_eight e = em_exp2_negative_each((struct em_eight){tops - scores[0], tops - scores[1]});
-        e.low &= mask.low;
-        e.high &= mask.high;
-        struct em_products low = em_multiply_values(e.low, value_max[0]);
-        struct em_products high = em_multiply_values(e.high, value_max[1]);
-        total = em_add_pairs32(em_add_pairs32(total, e.low), e.high);
-        bits |= low.low | low.high | high.low | high.high;
-        scores[0] = e.low;
-        scores[1] = e.high;
-    }
-    em_i32 drop = (em_i32)em_bits64(bits[0] | bits[1]) - 15;
+    const em_u32x4 *value_max = (const em_u32x4 *)(const void *)(head->value_max + em_first_of_block(span));
+    em_u32x4 *e = (em_u32x4 *)(void *)scratch->scores;
+    em_i16x8 *weights = (em_i16x8 *)(void *)scratch->weights;
+    em_u64 bits = 0;
+    em_fill_outside(scratch->scores, span, (em_i32)((em_u32)top - EM_I32_MAX)); /* so far below that the exponential is 0 */
+    em_u64 total = em_exponentials(e, value_max, positions, top, &bits);
+    em_i32 drop = (em_i32)em_bits64(bits) - 15;
     drop = drop > 0 ? drop : 0;
     const em_u64x2 counts = {(em_u64)-drop, (em_u64)-drop};
     em_u64x2 sum = {0};
-    for (em_u32 at = 0; at < positions; at += EM_CACHE_BLOCK) {
-        const em_u32x4 *value_max = (const em_u32x4 *)(const void *)(head->value_max + base + at);
-        const em_u32x4 *e = (const em_u32x4 *)(const void *)(scratch->scores + at);
-        em_i32x4 low = em_shift_products(em_multiply_values(e[0], value_max[0]), counts);
-        em_i32x4 high = em_shift_products(em_multiply_values(e[1], value_max[1]), counts);
-        em_i16x8 weights = em_narrow32(low, high);
-        sum = em_add_pairs32(sum, (em_u32x4)em_add_pairs16(em_splat32(0), weights));
-        ((em_i16x8 *)(void *)scratch->weights)[at / EM_CACHE_BLOCK] = weights;
+    for (const em_u32x4 *end = e + positions / 4u; e != end; e += 2, value_max += 2, weights++) {
+        em_u32x4 e_low = e[0];
+        em_u32x4 e_high = e[1];
+        em_u32x4 max_low = value_max[0];
+        em_u32x4 max_high = value_max[1];
+        em_i32x4 low = em_wide_weights(e_low, max_low, counts);
+        em_i16x8 narrow = em_narrow32(low, em_wide_weights(e_high, max_high, counts));
+        sum = em_add_pairs32(sum, (em_u32x4)em_pair_sums16(narrow));
+        *weights = narrow;
     }
-    return (struct em_weight_sums){total[0] + total[1], sum[0] + sum[1], drop};
+    return (struct em_weight_sums){total, sum[0] + sum[1], drop};
 }
 
 /* ---- Values ------------------------------------------------------------------------------------------------------- */
 
-/* sums += a times the weight in a lane: sixteen elements of the value of a position. */
-#define EM_ADD_VALUE(sums, value, weights, lane) \
-    do { \
-        em_i16x8 low = em_widen8(value); \
-        em_i16x8 high = em_widen8_high(value); \
-        EM_SMLAL16_LANE((sums)[0], low, weights, lane); \
-        EM_SMLAL16_HIGH_LANE((sums)[1], low, weights, lane); \
-        EM_SMLAL16_LANE((sums)[2], high, weights, lane); \
-        EM_SMLAL16_HIGH_LANE((sums)[3], high, weights, lane); \
-    } while (0)
-
-/* The same for 16 * `vectors` elements at `row`. */
+/* part += 16 * `vectors` elements at `row` times the weight in a lane of w. */
 #define EM_ADD_ROW(row, lane) \
     do { \
         const em_i8x16_anywhere *elements = (const em_i8x16_anywhere *)(const void *)(row); \
+        em_i8x16 value[4]; \
         EM_UNROLL \
         for (em_u32 k = 0; k < vectors; k++) { \
-            em_i8x16 value = elements[k]; \
-            EM_ADD_VALUE(part + 4u * k, value, w, lane); \
+            value[k] = elements[k]; \
+        } \
+        EM_UNROLL \
+        for (em_u32 k = 0; k < vectors; k++) { \
+            em_i16x8 low = em_widen8(value[k]); \
+            em_i16x8 high = em_widen8_high(value[k]); \
+            EM_SMLAL16_LANE(part[4u * k], low, w, lane); \
+            EM_SMLAL16_HIGH_LANE(part[4u * k + 1u], low, w, lane); \
+            EM_SMLAL16_LANE(part[4u * k + 2u], high, w, lane); \
+            EM_SMLAL16_HIGH_LANE(part[4u * k + 3u], high, w, lane); \
         } \
     } while (0)
 

@@ -108,6 +108,14 @@ EM_INLINE em_i16x8 em_widen8_high(em_i8x16 bytes)
 
 /* ---- int16 to int32 ----------------------------------------------------------------------------------------------- */
 
+/* smull, smlal, smlal2: products of four int16, as above. */
+EM_INLINE em_i32x4 em_smull16(em_i16x8 a, em_i16x8 b)
+{
+    em_i32x4 products;
+    __asm__("smull %0.4s, %1.4h, %2.4h" : "=w"(products) : "w"(a), "w"(b));
+    return products;
+}
+
 EM_INLINE em_i32x4 em_smlal16(em_i32x4 sums, em_i16x8 a, em_i16x8 b)
 {
     __asm__("smlal %0.4s, %1.4h, %2.4h" : "+w"(sums) : "w"(a), "w"(b));
@@ -164,7 +172,14 @@ EM_INLINE em_i16x8 em_narrow32(em_i32x4 low, em_i32x4 high)
     return narrow;
 }
 
-/* sadalp: adds pairs of neighbouring lanes. */
+/* saddlp, sadalp: sums of neighbouring lanes, and their addition. */
+EM_INLINE em_i32x4 em_pair_sums16(em_i16x8 lanes)
+{
+    em_i32x4 sums;
+    __asm__("saddlp %0.4s, %1.8h" : "=w"(sums) : "w"(lanes));
+    return sums;
+}
+
 EM_INLINE em_i32x4 em_add_pairs16(em_i32x4 sums, em_i16x8 pairs)
 {
     __asm__("sadalp %0.4s, %1.8h" : "+w"(sums) : "w"(pairs));

@@ -34,8 +34,8 @@ EM_INLINE void em_prepare(const em_i8 *row, em_u32 columns, em_u8 *prepared)
     }
     for (em_u32 group = 0; group < EM_GROUPS(columns); group++, row += EM_GROUP, out++) {
         const em_i8x16 *a = (const em_i8x16 *)(const void *)row;
-        em_i32x4 first = em_add_pairs16(em_splat32(0), em_pair_sums8(a[0]));
-        em_i32x4 second = em_add_pairs16(em_splat32(0), em_pair_sums8(a[1]));
+        em_i32x4 first = em_pair_sums16(em_pair_sums8(a[0]));
+        em_i32x4 second = em_pair_sums16(em_pair_sums8(a[1]));
         em_i32x4 eights = em_pair_sums32(first, second); /* sums of eight columns */
         em_i32 low = eights[0] + eights[1];
         em_i32 high = eights[2] + eights[3];

@@ -66,15 +66,14 @@ EM_INLINE void em_requantize_tile(const struct em_sums *sums, const em_i32 *mant
                                   const struct em_token_shift *token, em_i32 *out)
 {
     em_i32x4_anywhere *results = (em_i32x4_anywhere *)(void *)out;
+    const em_i32x4 *rows = sums->rows;
     const em_i32x4 *m = (const em_i32x4 *)(const void *)mantissas;
-    for (em_u32 half = 0; half < EM_ROW_TILE; half += 16u) {
-        em_u64x2 counts = em_shift_counts(exponents + half, token);
-        EM_UNROLL
-        for (em_u32 i = 0; i < 4u; i++) {
-            em_u32 at = half / 4u + i;
-            results[at] =
-                em_requantize(sums->rows[at], m[at], token->mantissa, counts >> (16u * i), counts >> (16u * i + 8u));
-        }
+    for (const em_u8 *end = exponents + EM_ROW_TILE; exponents != end; exponents += 16, rows += 4, m += 4, results += 4) {
+        em_u64x2 counts = em_shift_counts(exponents, token);
+        results[0] = em_requantize(rows[0], m[0], token->mantissa, counts, counts >> 8);
+        results[1] = em_requantize(rows[1], m[1], token->mantissa, counts >> 16, counts >> 24);
+        results[2] = em_requantize(rows[2], m[2], token->mantissa, counts >> 32, counts >> 40);
+        results[3] = em_requantize(rows[3], m[3], token->mantissa, counts >> 48, counts >> 56);
     }
 }
 
