@@ -90,6 +90,7 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
       'em_w8.h',
       'em_prepare.h',
       'em_requantize.h',
+      'em_in_order.h',
       'em_lanes.h',
     ],
     shared: ['em_softmax.h', 'em_registers.h'],

@@ -22,6 +22,7 @@
 #ifndef EM_GROUPED_H
 #define EM_GROUPED_H
 
+#include "em_in_order.h"
 #include "em_prepare.h"
 
 /* Rows of a tile; a multiple of 8. */
@@ -43,33 +44,150 @@ typedef em_i32 em_wide_lane __attribute__((may_alias));
 /* ---- Sums of one group ------------------------------------------------------------------------------------------- */
 
 #define EM_NIBBLES EM_FOUR_LANES(0x000f)
+#define EM_FIVE_BITS EM_FOUR_LANES(0x001f)
+#define EM_TOP_BITS EM_FOUR_LANES(0x8000)
 
-EM_INLINE void em_sum_group_w4(const em_u64 *w, const em_i8 *a, const struct em_group_starts *starts, em_u64 *out)
+/* The four fields of a lane of w4, or of w5: first and second shifted down, third and fourth where they stand. */
+#define EM_FIRST_FIELD(format) ((format) == EM_W4 ? EM_NIBBLES : EM_FIVE_BITS)
+#define EM_SECOND_BIT(format) ((format) == EM_W4 ? 4u : 5u)
+#define EM_THIRD_BIT(format) ((format) == EM_W4 ? 8u : 10u)
+#define EM_THIRD_FIELD(format) ((format) == EM_W4 ? EM_NIBBLES << 8 : EM_FIVE_BITS << 10)
+#define EM_FOURTH_BIT(format) ((format) == EM_W4 ? 12u : 15u)
+#define EM_FOURTH_FIELD(format) ((format) == EM_W4 ? EM_NIBBLES << 12 : EM_TOP_BITS)
+
+/* The fields of a word, and the word after it. */
+struct em_fields {
+    em_u64 first;
+    em_u64 second;
+    em_u64 third;
+    em_u64 fourth;
+    em_u64 next;
+};
+
+/* Activations of the columns of a word: third and fourth as em_factor makes them. */
+struct em_factors {
+    em_i64 first;
+    em_i64 second;
+    em_i64 third;
+    em_i64 fourth;
+};
+
+EM_INLINE struct em_fields em_first_fields(em_u32 format, const em_u64 *w, em_u64 next)
 {
+    struct em_fields fields;
+    fields.first = *w & EM_FIRST_FIELD(format);
+    fields.second = (*w >> EM_SECOND_BIT(format)) & EM_FIRST_FIELD(format);
+    fields.third = *w & EM_THIRD_FIELD(format);
+    fields.fourth = *w & EM_FOURTH_FIELD(format);
+    fields.next = next;
+    return fields;
+}
+
+/*
+ * Adds the products of a word's fields to sum and takes the next word to pieces meanwhile; `after` is the word after
+ * that. Two by two, the lines are what the U74 does in a cycle.
+ */
+EM_INLINE void em_add_fields(em_u32 format, struct em_fields *fields, const struct em_factors *a, const em_u64 *after,
+                             em_u64 *sum)
+{
+    const em_u64 x = fields->next;
+    struct em_fields next;
+    em_u64 first = em_multiply(fields->first, a->first);
+    next.next = em_load_word(after);
+    em_u64 second = em_multiply(fields->second, a->second);
+    next.second = em_shift_right(x, EM_SECOND_BIT(format));
+    em_u64 third = em_multiply_by_here(fields->third, EM_THIRD_BIT(format), a->third);
+    next.first = em_and(x, EM_FIRST_FIELD(format));
+    em_u64 fourth = em_multiply_by_here(fields->fourth, EM_FOURTH_BIT(format), a->fourth);
+    next.second = em_and(next.second, EM_FIRST_FIELD(format));
+    *sum = em_add_word(*sum, first);
+    next.third = em_and(x, EM_THIRD_FIELD(format));
+    *sum = em_add_word(*sum, second);
+    next.fourth = em_and(x, EM_FOURTH_FIELD(format));
+    *sum = em_add_word(*sum, third);
+    *sum = em_add_word(*sum, fourth);
+    *fields = next;
+}
+
+/*
+ * The same for the first word of some columns, whose activations are fetched first: *at is where they lie, and is moved
+ * on; `last` is the fourth one of w5.
+ */
+EM_INLINE struct em_factors em_open_fields(em_u32 format, struct em_fields *fields, const em_i8 **at, em_i64 last,
+                                           const em_u64 *after, em_u64 *sum)
+{
+    const em_i8 *a = *at;
+    const em_u64 x = fields->next;
+    struct em_fields next;
+    struct em_factors factors;
+    em_i64 a2 = em_load_byte(a + 2);
+    next.second = em_shift_right(x, EM_SECOND_BIT(format));
+    em_i64 a3 = 0;
+    if (format == EM_W4) {
+        a3 = em_load_byte(a + 3);
+    } else {
+        *at = em_advance(a, 3);
+    }
+    next.first = em_and(x, EM_FIRST_FIELD(format));
+    factors.first = em_load_byte(a);
+    next.second = em_and(next.second, EM_FIRST_FIELD(format));
+    factors.second = em_load_byte(a + 1);
+    factors.third = em_factor_here(a2, EM_THIRD_BIT(format));
+    next.next = em_load_word(after);
+    factors.fourth = format == EM_W4 ? em_factor_here(a3, EM_FOURTH_BIT(EM_W4)) : last;
+    em_u64 first = em_multiply(fields->first, factors.first);
+    next.third = em_and(x, EM_THIRD_FIELD(format));
+    em_u64 second = em_multiply(fields->second, factors.second);
+    next.fourth = em_and(x, EM_FOURTH_FIELD(format));
+    em_u64 third = em_multiply_by_here(fields->third, EM_THIRD_BIT(format), factors.third);
+    *sum = em_add_word(*sum, first);
+    em_u64 fourth = em_multiply_by_here(fields->fourth, EM_FOURTH_BIT(format), factors.fourth);
+    *sum = em_add_word(*sum, second);
+    *sum = em_add_word(*sum, third);
+    if (format == EM_W4) {
+        *at = em_advance(a, 4);
+    }
+    *sum = em_add_word(*sum, fourth);
+    *fields = next;
+    return factors;
+}
+
+/*
+ * Sums of the 32 columns of a group of w4, or of the 16 of a block of w5. Reads two words further than it takes; after
+ * the last tile these are sub-scales, of which a tile has at least four words.
+ */
+EM_INLINE void em_sum_fields(em_u32 format, const em_u64 *w, const em_i8 *a, em_u64 start, em_u64 *out)
+{
+    const em_i8 *end = a + (format == EM_W4 ? EM_GROUP : 15u);
+    em_i64 last = em_factor(a[15], EM_FOURTH_BIT(EM_W5)); /* for bit t of column 15: times 2^t */
     em_u64 sum[8];
     EM_UNROLL
     for (em_u32 i = 0; i < 8u; i++) {
-        sum[i] = starts->w4;
+        sum[i] = start;
     }
-    for (const em_i8 *end = a + EM_GROUP; a != end; a += 4, w += 8) {
-        const em_i64 a0 = a[0];
-        const em_i64 a1 = a[1];
-        const em_i64 a2 = a[2];
-        const em_i64 a3 = a[3];
+    struct em_fields fields = em_first_fields(format, w, w[1]);
+    for (; a != end; w += 8, last = (em_i64)((em_u64)last * 2u)) {
+        struct em_factors factors = em_open_fields(format, &fields, &a, last, w + 2, &sum[0]);
         EM_UNROLL
-        for (em_u32 i = 0; i < 8u; i++) {
-            sum[i] += (w[i] & EM_NIBBLES) * (em_u64)a0;
-            sum[i] += ((w[i] >> 4) & EM_NIBBLES) * (em_u64)a1;
-            sum[i] += em_multiply_field(w[i] & EM_NIBBLES << 8, 8, a2);
-            sum[i] += em_multiply_field(w[i] & EM_NIBBLES << 12, 12, a3);
-            if (i % 4u == 3u) {
-                em_schedule_barrier();
-            }
+        for (em_u32 i = 1; i < 8u; i++) {
+            em_add_fields(format, &fields, &factors, w + i + 2u, &sum[i]);
         }
     }
     EM_UNROLL
     for (em_u32 i = 0; i < 8u; i++) {
         out[i] = sum[i] ^ EM_NARROW_CENTRE;
+    }
+}
+
+EM_INLINE void em_sum_group_w4(const em_u64 *w, const em_i8 *a, const struct em_group_starts *starts, em_u64 *out)
+{
+    em_sum_fields(EM_W4, w, a, starts->w4, out);
+}
+
+EM_INLINE void em_sum_group_w5(const em_u64 *w, const em_i8 *a, const struct em_group_starts *starts, em_u64 *out)
+{
+    for (em_u32 block = 0; block < 2u; block++) {
+        em_sum_fields(EM_W5, w + 40u * block, a + 16u * block, starts->w5[block], out + 8u * block);
     }
 }
 
@@ -84,46 +202,6 @@ EM_INLINE void em_store_group_sums(const struct em_wide_sum *sum, em_u64 *out)
 {
     out[0] = em_even_lanes(sum) ^ EM_WIDE_CENTRE;
     out[1] = sum->odd ^ EM_WIDE_CENTRE;
-}
-
-#define EM_FIVE_BITS EM_FOUR_LANES(0x001f)
-#define EM_TOP_BITS EM_FOUR_LANES(0x8000)
-
-/* Sums of a block of 16 columns. */
-EM_INLINE void em_sum_block_w5(const em_u64 *w, const em_i8 *a, em_u64 start, em_u64 *out)
-{
-    em_u64 sum[8];
-    em_i64 last = a[15]; /* for bit t of column 15: times 2^t */
-    EM_UNROLL
-    for (em_u32 i = 0; i < 8u; i++) {
-        sum[i] = start;
-    }
-    for (const em_i8 *end = a + 15; a != end; a += 3, w += 8, last *= 2) {
-        const em_i64 a0 = a[0];
-        const em_i64 a1 = a[1];
-        const em_i64 a2 = a[2];
-        EM_UNROLL
-        for (em_u32 i = 0; i < 8u; i++) {
-            sum[i] += (w[i] & EM_FIVE_BITS) * (em_u64)a0;
-            sum[i] += ((w[i] >> 5) & EM_FIVE_BITS) * (em_u64)a1;
-            sum[i] += em_multiply_field(w[i] & EM_FIVE_BITS << 10, 10, a2);
-            sum[i] += em_multiply_field(w[i] & EM_TOP_BITS, 15, last);
-            if (i % 4u == 3u) {
-                em_schedule_barrier();
-            }
-        }
-    }
-    EM_UNROLL
-    for (em_u32 i = 0; i < 8u; i++) {
-        out[i] = sum[i] ^ EM_NARROW_CENTRE;
-    }
-}
-
-EM_INLINE void em_sum_group_w5(const em_u64 *w, const em_i8 *a, const struct em_group_starts *starts, em_u64 *out)
-{
-    for (em_u32 block = 0; block < 2u; block++) {
-        em_sum_block_w5(w + 40u * block, a + 16u * block, starts->w5[block], out + 8u * block);
-    }
 }
 
 #define EM_SIX_BITS EM_FOUR_LANES(0x003f)

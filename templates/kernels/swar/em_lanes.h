@@ -31,16 +31,33 @@
 #define EM_NARROW_CENTRE EM_FOUR_LANES(EM_LANE_CENTRE)
 
 /*
- * x >> bit times a for every lane, where only bits from `bit` on are set in the lanes of x; bit in [8, 15]. RISC-V's
- * mulhsu makes the shift superfluous; elsewhere an upper half costs more than the shift.
+ * em_multiply_by(x, bit, em_factor(a, bit)) is x >> bit times a for every lane, where only bits from `bit` on are set
+ * in the lanes of x; bit in [8, 24], a of at most `bit` bits. RISC-V's mulhsu makes the shift superfluous; elsewhere an
+ * upper half costs more than a shift.
  */
-EM_INLINE em_u64 em_multiply_field(em_u64 x, em_u32 bit, em_i64 a)
+EM_INLINE em_i64 em_factor(em_i64 a, em_u32 bit)
 {
 #ifdef __riscv
-    return em_multiply_high((em_i64)((em_u64)a << (64u - bit)), x);
+    return (em_i64)((em_u64)a << (64u - bit));
 #else
-    return (x >> bit) * (em_u64)a;
+    (void)bit;
+    return a;
 #endif
+}
+
+EM_INLINE em_u64 em_multiply_by(em_u64 x, em_u32 bit, em_i64 factor)
+{
+#ifdef __riscv
+    (void)bit;
+    return em_multiply_high(factor, x);
+#else
+    return (x >> bit) * (em_u64)factor;
+#endif
+}
+
+EM_INLINE em_u64 em_multiply_field(em_u64 x, em_u32 bit, em_i64 a)
+{
+    return em_multiply_by(x, bit, em_factor(a, bit));
 }
 
 /* Sums of words beyond 16 bits: of whole words modulo 2^64, and of their odd lanes as two lanes of 32 bits. */
