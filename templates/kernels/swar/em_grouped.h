@@ -37,10 +37,6 @@
 /* Words that are kept before sub-scales are applied: bounds the stack. */
 #define EM_KEPT_WORDS 128u
 
-/* Sums in such words, read as what they are. */
-typedef em_i16 em_narrow_sum __attribute__((may_alias));
-typedef em_i32 em_wide_lane __attribute__((may_alias));
-
 /* ---- Sums of one group ------------------------------------------------------------------------------------------- */
 
 #define EM_NIBBLES EM_FOUR_LANES(0x000f)
@@ -242,37 +238,68 @@ EM_INLINE void em_sum_group_w6(const em_u64 *w, const em_i8 *a, const struct em_
 /* ---- Sums of a tile ---------------------------------------------------------------------------------------------- */
 
 /*
+ * Adds the sums of one group times sub-scales, for 8 rows, and moves on to the next. In each turn a row is loaded, an
+ * earlier one multiplied, one before that added.
+ */
+EM_INLINE void em_scale_group(em_u32 format, const em_i8 **groups, const em_i8 **sub_scales, em_u64 *sum)
+{
+    const em_i8 *group = *groups;
+    const em_i8 *scales = *sub_scales;
+    const em_u32 multiplied = format == EM_W5 ? 3u : 2u;
+    em_u64 value[8];
+    em_u64 half[8];
+    em_i64 scale[8];
+    em_u64 product[8];
+    EM_UNROLL
+    for (em_u32 i = 0; i < 9u + multiplied; i++) {
+        if (i < 8u) {
+            value[i] = (em_u64)(format == EM_W6 ? em_load_int(group + 4u * i) : em_load_short(group + 2u * i));
+        }
+        if (i >= multiplied && i < 8u + multiplied) {
+            product[i - multiplied] = em_multiply(value[i - multiplied], scale[i - multiplied]);
+        }
+        if (format == EM_W5 && i < 8u) {
+            half[i] = (em_u64)em_load_short(group + 2u * (EM_GROUPED_ROWS(EM_W5) + i));
+        }
+        if (format == EM_W5 && i >= 1u && i < 9u) {
+            value[i - 1u] = em_add_word(value[i - 1u], half[i - 1u]);
+        }
+        if (i < 8u) {
+            scale[i] = em_load_byte(scales + i);
+        }
+        if (i == 7u) {
+            *groups = em_advance(group, EM_SUM_WORDS(format) * 8u);
+            *sub_scales = em_advance(scales, EM_GROUPED_ROWS(format));
+        }
+        if (i > multiplied) {
+            sum[i - multiplied - 1u] = em_add_word(sum[i - multiplied - 1u], product[i - multiplied - 1u]);
+        }
+    }
+}
+
+/*
  * Adds group sums times sub-scales for 8 rows of a tile, `first` on: to zero, or continued to what is in `sums`.
  * groups: the sums of one group after another; sub_scales: those of all rows of the tile, group after group.
  */
 EM_INLINE void em_scale_groups(em_u32 format, const em_u64 *groups, em_u32 count, const em_i8 *sub_scales, em_u32 first,
                                em_u32 continued, em_i64 *sums)
 {
-    const em_narrow_sum *narrow = (const em_narrow_sum *)(const void *)groups + first;
-    const em_wide_lane *wide = (const em_wide_lane *)(const void *)groups + first;
+    const em_i8 *group = (const em_i8 *)(const void *)groups + (format == EM_W6 ? 4u : 2u) * first;
     const em_i8 *end = sub_scales + count * EM_GROUPED_ROWS(format) + first;
-    em_i64 sum[8] = {0};
+    em_u64 sum[8] = {0};
     if (continued) {
         EM_UNROLL
         for (em_u32 i = 0; i < 8u; i++) {
-            sum[i] = sums[first + i];
+            sum[i] = (em_u64)sums[first + i];
         }
     }
-    for (sub_scales += first; sub_scales != end; sub_scales += EM_GROUPED_ROWS(format)) {
-        EM_UNROLL
-        for (em_u32 i = 0; i < 8u; i++) {
-            em_i64 value = format == EM_W6 ? wide[i] : narrow[i];
-            if (format == EM_W5) {
-                value += narrow[EM_GROUPED_ROWS(EM_W5) + i];
-            }
-            sum[i] += value * sub_scales[i];
-        }
-        narrow += EM_SUM_WORDS(format) * 4u;
-        wide += EM_SUM_WORDS(format) * 2u;
+    sub_scales += first;
+    while (sub_scales != end) {
+        em_scale_group(format, &group, &sub_scales, sum);
     }
     EM_UNROLL
     for (em_u32 i = 0; i < 8u; i++) {
-        sums[first + i] = sum[i];
+        sums[first + i] = (em_i64)sum[i];
     }
 }
 

@@ -12,6 +12,10 @@
 
 #include "em_lanes.h"
 
+/* Sums in words, read as what they are. */
+typedef em_i16 em_narrow_sum __attribute__((may_alias));
+typedef em_i32 em_wide_lane __attribute__((may_alias));
+
 #ifdef __riscv
 #define EM_IN_ORDER(instruction, result, ...) __asm__ volatile(instruction : "=r"(result) : __VA_ARGS__)
 #endif
@@ -35,6 +39,31 @@ EM_INLINE em_i64 em_load_byte(const em_i8 *at)
     return value;
 #else
     return *at;
+#endif
+}
+
+/* An int16 and an int32 that lie in words. */
+EM_INLINE em_i64 em_load_short(const em_i8 *at)
+{
+    const em_narrow_sum *sum = (const em_narrow_sum *)(const void *)at;
+#ifdef __riscv
+    em_i64 value;
+    EM_IN_ORDER("lh %0, %1", value, "m"(*sum));
+    return value;
+#else
+    return *sum;
+#endif
+}
+
+EM_INLINE em_i64 em_load_int(const em_i8 *at)
+{
+    const em_wide_lane *sum = (const em_wide_lane *)(const void *)at;
+#ifdef __riscv
+    em_i64 value;
+    EM_IN_ORDER("lw %0, %1", value, "m"(*sum));
+    return value;
+#else
+    return *sum;
 #endif
 }
 
