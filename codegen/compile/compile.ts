@@ -59,6 +59,8 @@ export interface RunnerOptions extends CompileOptions {
   readonly library: CompiledLibrary;
   /** Absolute path of the program to make. */
   readonly output: string;
+  /** Keeps the names of functions, for profiles. Off by default: the program is smaller without. */
+  readonly keepSymbols?: boolean;
 }
 
 export interface LinkedRunner {
@@ -98,11 +100,11 @@ export async function compileLibrary(options: CompileOptions): Promise<CompiledL
 
 /** Compiles the hosted runner and links it with the library into one static program. Throws EM3002. */
 export async function linkRunner(options: RunnerOptions): Promise<LinkedRunner> {
-  const { toolchain, root, library, output, signal } = options;
+  const { toolchain, root, library, output, keepSymbols = false, signal } = options;
   const flags = runnerFlags(toolchain.candidate, root);
   const { objects, warnings } = await compileAll(options, flags, false);
   const members = objects.map(({ object }) => object);
-  const link = linkCommand(toolchain, members, library.archive, output);
+  const link = linkCommand(toolchain, members, library.archive, output, keepSymbols);
   const environment = environmentOf(options);
   const { stderr } = await runTool(link, { cwd: root, timeoutMs: linkTimeoutMs, signal, environment });
   return {
@@ -159,9 +161,10 @@ const linkCommand = (
   members: readonly string[],
   archive: string,
   output: string,
+  keepSymbols = false,
 ) => [
   ...command,
-  ...linkFlags(candidate),
+  ...linkFlags(candidate, keepSymbols),
   ...members,
   '-lc', // before the archive, whose weak memcpy and memset would win otherwise
   archive,

@@ -85,13 +85,13 @@ export const assemblerFlags = (candidate: ToolchainCandidate): readonly string[]
   ...unusedIsFine(candidate),
 ];
 
-/** One static file without symbols and without an id that would differ from link to link. */
-export const linkFlags = (candidate: ToolchainCandidate): readonly string[] => [
+/** One static file, by default without symbols, and without an id that would differ from link to link. */
+export const linkFlags = (candidate: ToolchainCandidate, keepSymbols = false): readonly string[] => [
   ...candidate.cpuFlags,
   ...unusedIsFine(candidate),
   '-static',
   '-pthread',
   '-Wl,--gc-sections',
   '-Wl,--build-id=none',
-  '-s',
+  ...(keepSymbols ? [] : ['-s']),
 ];
