@@ -36,7 +36,7 @@ export class BlockCounter {
   async count(target: Target, program: string, args: readonly string[]): Promise<CountedBlock[]> {
     const { prefix } = await findLauncher(target, 'emulator');
     await runTool([...prefix, '-plugin', `${this.plugin},out=${this.out}`, program, ...args], { timeoutMs });
-    return parseBlockCounts(readFileSync(this.out, 'utf8'));
+    return endBeforePages(parseBlockCounts(readFileSync(this.out, 'utf8')));
   }
 }
 
@@ -51,6 +51,27 @@ export function parseBlockCounts(text: string): CountedBlock[] {
       const [start, end, instructions] = fields.slice(1, 4).map((digits) => Number.parseInt(digits, 16));
       return { start: start!, end: end!, instructions: instructions!, runs: Number(fields[4]) };
     });
+}
+
+const PAGE = 4096;
+const longestInstruction = 15;
+
+/**
+ * An x86 instruction that crosses a page begins a block of its own, but QEMU has it in the block before, too, cut at the end of
+ * the page, where it is not executed: it is taken out there.
+ */
+export function endBeforePages(blocks: readonly CountedBlock[]): CountedBlock[] {
+  const crossing = blocks.filter(
+    ({ start, end }) =>
+      Math.floor(start / PAGE) !== Math.floor((end - 1) / PAGE) && PAGE - (start % PAGE) < longestInstruction,
+  );
+  const starts = new Map(crossing.map(({ start }) => [Math.ceil(start / PAGE) * PAGE, start]));
+  return blocks.map((block) => {
+    const start = starts.get(block.end);
+    return start === undefined || start <= block.start
+      ? block
+      : { ...block, end: start, instructions: block.instructions - 1 };
+  });
 }
 
 /** Instructions executed in all. */

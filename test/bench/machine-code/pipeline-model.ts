@@ -33,7 +33,7 @@ export class PipelineModel {
   /** Cycles a round of each body takes when it runs over and over. Throws EM3002 for code that llvm-mca does not know. */
   async cyclesPerRound(core: Core, bodies: readonly (readonly CodeLine[])[]): Promise<number[]> {
     const path = join(this.folder, 'loops.s');
-    writeFileSync(path, assemblyOf(core, bodies));
+    writeFileSync(path, assemblyOf(bodies));
     const command = [
       this.program,
       `-mtriple=${core.triple}`,
@@ -56,14 +56,12 @@ export class PipelineModel {
 }
 
 /** Every body as a region of its own; jumps go to a label, since their addresses mean nothing here. */
-export function assemblyOf({ comment }: Core, bodies: readonly (readonly CodeLine[])[]): string {
+export function assemblyOf(bodies: readonly (readonly CodeLine[])[]): string {
   const regions = bodies.map((body, i) => {
     const code = body.map(({ text, destination }) =>
       destination === null ? text : text.replace(/(0x)?[0-9a-f]+$/, `.Lbody${i}`),
     );
-    return [`${comment} LLVM-MCA-BEGIN body${i}`, `.Lbody${i}:`, ...code, `${comment} LLVM-MCA-END`].join(
-      '\n',
-    );
+    return [`# LLVM-MCA-BEGIN body${i}`, `.Lbody${i}:`, ...code, '# LLVM-MCA-END'].join('\n');
   });
   return `${regions.join('\n')}\n`;
 }
