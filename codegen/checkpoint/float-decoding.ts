@@ -1,8 +1,3 @@
-import type { TensorDtype } from './checkpoint.js';
-
-/** Bytes an element. */
-export const elementBytes: Readonly<Record<TensorDtype, number>> = { F32: 4, F16: 2, BF16: 2 };
-
 let halfTable: Float32Array | null = null;
 
 /**
@@ -12,7 +7,7 @@ let halfTable: Float32Array | null = null;
  * `bytes` must start at a multiple of the element size in its buffer. `out` has one float an element.
  * Returns the index of the first NaN or infinite element, or -1 when all are finite.
  */
-export function decodeFloats(dtype: TensorDtype, bytes: Uint8Array, out: Float32Array): number {
+export function decodeFloats(dtype: 'F32' | 'F16' | 'BF16', bytes: Uint8Array, out: Float32Array): number {
   if (dtype === 'F32') {
     const floats = new Float32Array(bytes.buffer, bytes.byteOffset, out.length);
     // Decoding in place saves the copy for the caller that read the file straight into `out`.
@@ -32,8 +27,14 @@ function widenBfloats(words: Uint16Array, out: Float32Array): void {
 }
 
 function widenHalves(words: Uint16Array, out: Float32Array): void {
+  const table = halfValues();
+  for (let i = 0; i < words.length; i++) out[i] = table[words[i]!]!;
+}
+
+/** The values of all 65,536 binary16 patterns, by pattern. Built when it is first needed. */
+export function halfValues(): Float32Array {
   halfTable ??= buildHalfTable();
-  for (let i = 0; i < words.length; i++) out[i] = halfTable[words[i]!]!;
+  return halfTable;
 }
 
 /**
@@ -54,7 +55,8 @@ function buildHalfTable(): Float32Array {
   return table;
 }
 
-function firstNonFinite(floats: Float32Array): number {
+/** Index of the first NaN or infinite value, or -1. */
+export function firstNonFinite(floats: Float32Array): number {
   const bits = new Uint32Array(floats.buffer, floats.byteOffset, floats.length);
   for (let i = 0; i < bits.length; i++) {
     if ((bits[i]! & 0x7f800000) === 0x7f800000) return i;

@@ -2,24 +2,40 @@ import { existsSync, statSync } from 'node:fs';
 import { EmbedError } from '../diagnostics/error.js';
 import { BoundedFile } from './bounded-file.js';
 import type { Checkpoint } from './checkpoint.js';
-import { recognizeForeignFormat } from './foreign-formats.js';
+import { openGguf } from './gguf/open-gguf.js';
 import { openHuggingFace } from './huggingface.js';
-import { openLlama2c } from './llama2c.js';
+import { openLlama2c } from './llama2c/open-llama2c.js';
+import { openPytorch } from './pytorch/open-pytorch.js';
+import { recognizeFormat } from './recognize-format.js';
 
-const supported = 'this version reads Hugging Face directories and llama2.c version 0 .bin files';
+const supported = 'Hugging Face folders, GGUF, PyTorch (.pt) and llama2.c files are read';
 
 /**
- * Opens the checkpoint at `path`: a directory with config.json, or a llama2.c version 0 .bin file. Everything
- * but the weights themselves is checked. Throws EM1001 (not there or not readable), EM1002 (another format,
- * named where it is known) and the errors of the reader that is picked. The caller closes the checkpoint.
+ * Opens the checkpoint at `path`: a Hugging Face folder, or a single file, whose format its first bytes tell.
+ * Everything but the weights themselves is checked. Throws EM1001 (not there or not readable), EM1002 (another
+ * format, named where it is known) and the errors of the reader that is picked. The caller closes the checkpoint.
  */
 export function openCheckpoint(path: string): Checkpoint {
   if (!existsSync(path)) throw new EmbedError('EM1001', { where: path, why: 'no such file or directory' });
   if (statSync(path).isDirectory()) return openHuggingFace(path);
-  const foreign = recognizeForeignFormat(path, firstBytes(path));
-  if (foreign !== null) throw new EmbedError('EM1002', { where: path, why: `is ${foreign}; ${supported}` });
-  if (path.toLowerCase().endsWith('.bin')) return openLlama2c(path);
-  throw new EmbedError('EM1002', { where: path, why: `is of no known format; ${supported}` });
+  switch (recognizeFormat(path, firstBytes(path))) {
+    case 'gguf':
+      return openGguf(path);
+    case 'pytorch':
+      return openPytorch(path);
+    case 'llama2c':
+      return openLlama2c(path);
+    case 'safetensors':
+      throw new EmbedError('EM1002', {
+        where: path,
+        why: 'is a single safetensors file without its config.json',
+        fix: 'give the folder that holds it beside its config.json',
+      });
+    case 'crystal':
+      throw new EmbedError('EM1002', { where: path, why: `is a .crystal file; ${supported}` });
+    case null:
+      throw new EmbedError('EM1002', { where: path, why: `is of no known format; ${supported}` });
+  }
 }
 
 function firstBytes(path: string): Uint8Array {

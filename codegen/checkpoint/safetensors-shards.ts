@@ -81,12 +81,7 @@ function isPlainFileName(value: unknown): value is string {
 }
 
 function otherWeights(folder: string): string {
-  const names = [
-    'pytorch_model.bin',
-    'pytorch_model.bin.index.json',
-    'consolidated.safetensors',
-    'tf_model.h5',
-  ];
+  const names = ['pytorch_model.bin.index.json', 'consolidated.safetensors', 'tf_model.h5'];
   const found = names.find((name) => existsSync(join(folder, name)));
   return found === undefined ? '' : `; it has ${found}, which this version does not read`;
 }

@@ -1,6 +1,7 @@
 import { EmbedError } from '../diagnostics/error.js';
 import type { BoundedFile } from './bounded-file.js';
 import { isJsonObject, type JsonObject, parseJsonObject } from './json-object.js';
+import { storedEntry, type TensorEntry } from './tensor-entry.js';
 
 /** The bound that the format's own library puts on its header, in bytes. */
 const mostHeaderBytes = 100_000_000;
@@ -23,11 +24,8 @@ const elementBits = new Map<string, number>([
   ['F4', 4],
 ]);
 
-export interface SafetensorsEntry {
-  readonly name: string;
-  /** One of the format's type names, whether or not weights of this type can be read. */
-  readonly dtype: string;
-  readonly shape: readonly number[];
+/** dtype: one of the format's type names, whether or not weights of this type can be read. */
+export interface SafetensorsEntry extends TensorEntry {
   readonly file: BoundedFile;
   /** First byte, from the start of the file. */
   readonly offset: number;
@@ -65,7 +63,8 @@ export function readSafetensorsHeader(file: BoundedFile): Map<string, Safetensor
       const why = `its data ends at byte ${dataStart + end}, the file has ${file.size}`;
       throw new EmbedError('EM1011', { where: placeOf(file, name), why });
     }
-    entries.set(name, { name, dtype, shape, file, offset: dataStart + begin, bytes });
+    const offset = dataStart + begin;
+    entries.set(name, { ...storedEntry(file, { name, dtype, shape }, offset), file, offset, bytes });
   }
   requireDisjoint(file, [...entries.values()]);
   return entries;

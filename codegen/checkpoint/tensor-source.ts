@@ -1,13 +1,14 @@
 /** The tensors of a checkpoint as its files have them, before a family gives them their places. */
-import { EmbedError } from '../diagnostics/error.js';
-import type { TensorDtype } from './checkpoint.js';
-import { elementBytes } from './float-decoding.js';
+import { unreadableType } from './tensor-entry.js';
+import { isTensorDtype, type TensorDtype } from './tensor-types.js';
 
 export interface SourceTensor {
   /** The file's own name of the type, whether or not it can be read as float32. */
   readonly dtype: string;
   /** Row-major, outermost dimension first. */
   readonly shape: readonly number[];
+  /** See TensorInfo. */
+  readonly storedBytes?: number;
 }
 
 export interface TensorSource {
@@ -19,15 +20,9 @@ export interface TensorSource {
   readRows(name: string, firstRow: number, rowCount: number): Float32Array;
 }
 
-/** Whether elements of this type can be read as float32. */
-export function isTensorDtype(dtype: string): dtype is TensorDtype {
-  return Object.hasOwn(elementBytes, dtype);
-}
-
 /** The type of a tensor that is needed. Throws EM1014 for types that are not read. */
 export function readableDtype(source: TensorSource, name: string): TensorDtype {
   const { dtype } = source.tensors.get(name)!;
   if (isTensorDtype(dtype)) return dtype;
-  const why = `dtype ${dtype}; weights are read as ${Object.keys(elementBytes).join(', ')}`;
-  throw new EmbedError('EM1014', { where: `${source.where}, ${name}`, why });
+  throw unreadableType(source.where, name, dtype);
 }

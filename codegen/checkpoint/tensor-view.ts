@@ -50,6 +50,18 @@ export interface CheckpointFiles {
   close(): void;
 }
 
+/** The share of a view in the bytes of its tensor, where type and shape do not say it. */
+function storedPart(
+  source: TensorSource,
+  tensor: string,
+  shape: readonly number[],
+): { storedBytes?: number } {
+  const { shape: whole, storedBytes } = source.tensors.get(tensor)!;
+  if (storedBytes === undefined) return {};
+  const [elements, all] = [shape, whole].map((sizes) => sizes.reduce((product, size) => product * size, 1));
+  return { storedBytes: Math.round((storedBytes * elements!) / all!) };
+}
+
 /** A checkpoint whose tensors are views of a source's. */
 export class ViewedCheckpoint<C extends DecoderConfig> implements Checkpoint<C> {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
@@ -61,6 +73,7 @@ export class ViewedCheckpoint<C extends DecoderConfig> implements Checkpoint<C> 
     readonly path: string,
     readonly name: string,
     readonly format: Checkpoint['format'],
+    readonly formatText: string,
     readonly config: C,
     private readonly source: TensorSource,
     private readonly views: ReadonlyMap<string, TensorView>,
@@ -69,7 +82,7 @@ export class ViewedCheckpoint<C extends DecoderConfig> implements Checkpoint<C> 
     this.tensors = new Map(
       [...views].map(([view, { tensor, shape }]) => [
         view,
-        { name: view, dtype: readableDtype(source, tensor), shape },
+        { name: view, dtype: readableDtype(source, tensor), shape, ...storedPart(source, tensor, shape) },
       ]),
     );
   }

@@ -17,7 +17,7 @@ const options = {
   ),
   model: text(
     'PATH',
-    'Hugging Face folder (config.json, model.safetensors, tokenizer.json) or llama2.c version 0 .bin file',
+    'Hugging Face folder (config.json, weights, tokenizer), or a GGUF, PyTorch (.pt) or llama2.c (.bin) file',
     'the bundled os-nano',
   ),
   out: text('DIR', 'folder of the bundle: new, empty or an earlier bundle', './MODEL-TARGET'),

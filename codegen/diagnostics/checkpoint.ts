@@ -4,12 +4,12 @@ import type { Diagnostic } from './catalog.js';
 export const checkpointDiagnostics = {
   EM1001: {
     what: 'checkpoint not found or not readable',
-    fix: 'give --model a Hugging Face directory or a llama2.c .bin file that exists and can be read',
+    fix: 'give --model a Hugging Face folder or a GGUF, .pt or llama2.c .bin file that exists and can be read',
     exit: 2,
   },
   EM1002: {
     what: 'checkpoint format is not supported',
-    fix: 'give a Hugging Face directory (config.json and model.safetensors) or a llama2.c version 0 .bin file',
+    fix: 'give a Hugging Face folder (config.json and weights), a GGUF file, a PyTorch file or a llama2.c .bin file',
     exit: 2,
   },
   EM1003: {
@@ -88,13 +88,53 @@ export const checkpointDiagnostics = {
     exit: 2,
   },
   EM1018: {
-    what: 'not a llama2.c version 0 file, or the file is damaged',
-    fix: 'fetch the file again, or export it with llama2.c: python export.py model.bin --version 0',
+    what: 'not a llama2.c file, or the file is damaged',
+    fix: 'fetch the file again, or export it with llama2.c: python export.py model.bin --version 1',
     exit: 2,
   },
   EM1019: {
     what: 'weights contradict config.json',
     fix: 'correct config.json, or use the config.json that belongs to these weights',
+    exit: 2,
+  },
+  EM1030: {
+    what: 'PyTorch file is damaged',
+    fix: 'fetch the file again, or save it again with torch.save(model.state_dict(), FILE)',
+    exit: 2,
+  },
+  EM1031: {
+    what: 'pickle asks for more than a checkpoint needs',
+    fix: 'nothing of it was run; in Python, load it and save only the tensors: torch.save(model.state_dict(), FILE)',
+    exit: 2,
+  },
+  EM1032: {
+    what: 'PyTorch file is of the format from before version 1.6',
+    fix: 'in Python: torch.save(torch.load(FILE, weights_only=True), NEW), or save as safetensors',
+    exit: 2,
+  },
+  EM1033: {
+    what: 'PyTorch file does not say what model it is',
+    fix: 'put the config.json of the model beside it, or give the Hugging Face folder',
+    exit: 2,
+  },
+  EM1034: {
+    what: 'GGUF file is damaged or of an unknown version',
+    fix: 'fetch the file again, or convert the model again with a current llama.cpp',
+    exit: 2,
+  },
+  EM1035: {
+    what: 'model of the GGUF file is not supported',
+    fix: 'use a GGUF of the llama, qwen2, qwen3 or gpt2 architecture, or the original Hugging Face folder',
+    exit: 2,
+  },
+  EM1036: {
+    what: 'parts of a quantized matrix do not fit together',
+    fix: 'fetch the weights again; quantization_config in config.json must be the one they were quantized with',
+    exit: 2,
+  },
+  EM1037: {
+    what: 'way in which the weights were quantized is not supported',
+    fix: 'use weights quantized by GPTQ, AWQ (gemm) or compressed-tensors (pack-quantized), or the unquantized ones',
     exit: 2,
   },
 } as const satisfies Record<`EM10${string}`, Diagnostic>;

@@ -47,7 +47,7 @@ function largestMagnitude(source: MatrixSource): number {
 }
 
 /** Stores the row scale and returns it as the stored number says it: weights are rounded against that. */
-function setRowScale(matrix: QuantizedMatrix, row: number, scale: number): number {
+export function setRowScale(matrix: QuantizedMatrix, row: number, scale: number): number {
   const { mantissa, exponent } = multiplierOf(scale / ACTIVATION_MAX);
   if (exponent < 0 || exponent > 255) {
     throw new EmbedError('EM2002', {
@@ -107,7 +107,7 @@ function roundGroupedRow(
 }
 
 /** The sub-scale nearest to scale / unit; never 0 for a group that is not all zero. */
-function subScaleOf(scale: number, unit: number): number {
+export function subScaleOf(scale: number, unit: number): number {
   if (scale === 0) return 0;
   const k = Math.max(-127, Math.min(127, Math.round(scale / unit)));
   return k === 0 ? Math.sign(scale) : k;

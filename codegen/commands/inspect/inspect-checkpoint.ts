@@ -5,6 +5,7 @@ import { parameterCount } from '../../bundle/compose-manifest.js';
 import type { Checkpoint } from '../../checkpoint/checkpoint.js';
 import type { DecoderConfig } from '../../checkpoint/config.js';
 import { openCheckpoint } from '../../checkpoint/open.js';
+import { storedBytesOf } from '../../checkpoint/tensor-types.js';
 import { EmbedError } from '../../diagnostics/error.js';
 import { printable } from '../../diagnostics/printable.js';
 import { buildGraph } from '../../graph/build.js';
@@ -18,9 +19,6 @@ import { formatAmount, formatBytes, formatCount } from '../quantities.js';
 import { fieldList, textTable } from '../text-table.js';
 import type { Inspection } from './inspection.js';
 import { type PlannedBlob, plannedBlob } from './planned-blob.js';
-
-/** Bytes of a stored element. */
-const elementBytes = { F32: 4, F16: 2, BF16: 2 } as const;
 
 /**
  * Describes a checkpoint without reading its weights but for their hash. Throws what openCheckpoint throws.
@@ -47,7 +45,7 @@ function describeCheckpoint(path: string, checkpoint: Checkpoint): Inspection {
   const { bytes: tokenizerBytes, ...tokenizerFacts } = tokenizer;
   const facts = fieldList([
     ['name', printable(checkpoint.name)],
-    ['format', checkpoint.format === 'huggingface' ? 'Hugging Face folder' : 'llama2.c version 0'],
+    ['format', printable(checkpoint.formatText)],
     ['architecture', printable(`${config.architecture} (${config.family} family)`)],
     ['parameters', formatCount(parameters)],
     ['shape', shapeText(config)],
@@ -109,10 +107,11 @@ interface StoredTensors {
 /** The tensors that the model uses, by type. */
 function storedTensors(checkpoint: Checkpoint): StoredTensors[] {
   const byType = new Map<string, { tensors: number; bytes: number }>();
-  for (const { dtype, shape } of checkpoint.tensors.values()) {
+  for (const info of checkpoint.tensors.values()) {
+    const { dtype } = info;
     const sum = byType.get(dtype) ?? { tensors: 0, bytes: 0 };
     sum.tensors += 1;
-    sum.bytes += shape.reduce((product, size) => product * size, elementBytes[dtype]);
+    sum.bytes += storedBytesOf(info);
     byType.set(dtype, sum);
   }
   return [...byType].map(([dtype, sum]) => ({ dtype, ...sum }));

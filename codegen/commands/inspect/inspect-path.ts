@@ -1,8 +1,8 @@
 /** Finds out by content what lies at a path, and describes it. */
 import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { recognizeForeignFormat } from '../../checkpoint/foreign-formats.js';
 import { isJsonObject, type JsonObject, parseJsonObject } from '../../checkpoint/json-object.js';
+import { recognizeFormat } from '../../checkpoint/recognize-format.js';
 import { EmbedError } from '../../diagnostics/error.js';
 import { BLOB_MAGIC } from '../../layout/blob-header.js';
 import { readSmallFile } from '../read-small-file.js';
@@ -51,7 +51,7 @@ function inspectFolder(path: string): Inspection {
 function inspectFile(path: string): Inspection {
   const start = firstBytes(path);
   if (BLOB_MAGIC.every((byte, at) => start[at] === byte)) return inspectBlob(path);
-  if (path.toLowerCase().endsWith('.bin') || recognizeForeignFormat(path, start) !== null)
+  if (path.toLowerCase().endsWith('.bin') || recognizeFormat(path, start) !== null)
     return inspectCheckpoint(path);
   if (/^\s*\{/.test(Buffer.from(start).toString('latin1'))) return inspectJson(path);
   throw unknown(

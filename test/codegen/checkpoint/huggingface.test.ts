@@ -297,8 +297,8 @@ t.test('folders and files that are not there, not JSON or cut short', (t) => {
   checkpoint.close();
   expectError(t, 'EM1009', /header length/, () => openCheckpoint(folder));
 
-  renameSync(weights, join(folder, 'pytorch_model.bin'));
-  expectError(t, 'EM1003', /neither model.safetensors nor .*; it has pytorch_model.bin/, () =>
+  renameSync(weights, join(folder, 'consolidated.safetensors'));
+  expectError(t, 'EM1003', /neither model.safetensors nor .*; it has consolidated.safetensors/, () =>
     openCheckpoint(folder),
   );
   rmSync(config);

@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import t from 'tap';
-import { storedRopeRow } from '../../../codegen/checkpoint/llama2c.js';
 import { openCheckpoint } from '../../../codegen/checkpoint/open.js';
+import { storedRopeRow } from '../../../codegen/checkpoint/rope-row-order.js';
 import { expectError } from './expect-error.js';
-import { type Llama2cHeader, tinyLlama2c, writeLlama2c } from './llama2c-writer.js';
+import { fuzzReader } from './fuzz-reader.js';
+import { type Llama2cHeader, tinyLlama2c, writeLlama2c, writeVersioned } from './llama2c-writer.js';
+import { readEverything } from './read-everything.js';
 
 const stories = fileURLToPath(
   new URL('../../../../../shared/models/stories260K/stories260K.bin', import.meta.url),
@@ -59,9 +61,13 @@ t.test('every matrix is found where llama2.c puts it', (t) => {
     rms_final_weight: 'model.norm',
     wcls: 'lm_head',
   };
-  for (const header of [tinyLlama2c, { ...tinyLlama2c, vocab: -11 }]) {
-    const { bytes, matrices } = writeLlama2c(header);
-    const path = join(folder, `${header.vocab}.bin`);
+  const cases = [0, 1, 2].flatMap((version) =>
+    [tinyLlama2c, { ...tinyLlama2c, vocab: -11 }].map((header) => ({ version, header })),
+  );
+  for (const { version, header } of cases) {
+    const { bytes, matrices } =
+      version === 0 ? writeLlama2c(header) : writeVersioned(header, version === 1 ? 1 : 2);
+    const path = join(folder, `${header.vocab}-${version}.bin`);
     writeFileSync(path, bytes);
     const checkpoint = openCheckpoint(path);
     const layered = (name: string) =>
@@ -73,8 +79,9 @@ t.test('every matrix is found where llama2.c puts it', (t) => {
       const read = layered(hfName[matrix]!).flatMap((name) => [
         ...checkpoint.readRows(name, 0, checkpoint.tensors.get(name)!.shape[0]!),
       ]);
-      t.strictSame(read, [...values], `${header.vocab} ${matrix}`);
+      t.strictSame(read, [...values], `version ${version}, ${header.vocab}, ${matrix}`);
     }
+    t.equal(checkpoint.formatText, `llama2.c version ${version}`);
     t.equal(checkpoint.config.tiedEmbedding, header.vocab > 0);
     t.equal(checkpoint.tensors.has('lm_head.weight'), header.vocab < 0);
     checkpoint.close();
@@ -82,31 +89,33 @@ t.test('every matrix is found where llama2.c puts it', (t) => {
   t.end();
 });
 
-t.test('rows of q and k are reordered, whole matrices and single rows alike', (t) => {
-  const { bytes, matrices } = writeLlama2c(tinyLlama2c);
-  const path = join(t.testdir(), 'tiny.bin');
-  writeFileSync(path, bytes);
-  const checkpoint = openCheckpoint(path);
-  t.teardown(() => checkpoint.close());
-  // Heads of 6: elements 0, 2, 4 (first of each pair), then 1, 3, 5.
-  const order = [0, 2, 4, 1, 3, 5];
-  for (const [matrix, name, rows] of [
-    ['wq', 'q_proj', 24],
-    ['wk', 'k_proj', 12],
-  ] as const) {
-    for (const layer of [0, 1]) {
-      const tensor = `model.layers.${layer}.self_attn.${name}.weight`;
-      const whole = checkpoint.readRows(tensor, 0, rows);
-      for (let row = 0; row < rows; row++) {
-        const source = layer * rows + 6 * Math.floor(row / 6) + order[row % 6]!;
-        const expected = matrices[matrix]!.subarray(24 * source, 24 * source + 24);
-        t.strictSame(whole.subarray(24 * row, 24 * row + 24), expected);
-        t.strictSame(checkpoint.readRows(tensor, row, 1), expected);
+for (const version of [0, 1, 2] as const)
+  t.test(`version ${version}: rows of q and k are reordered, whole matrices and single rows alike`, (t) => {
+    const { bytes, matrices } =
+      version === 0 ? writeLlama2c(tinyLlama2c) : writeVersioned(tinyLlama2c, version);
+    const path = join(t.testdir(), 'tiny.bin');
+    writeFileSync(path, bytes);
+    const checkpoint = openCheckpoint(path);
+    t.teardown(() => checkpoint.close());
+    // Heads of 6: elements 0, 2, 4 (first of each pair), then 1, 3, 5.
+    const order = [0, 2, 4, 1, 3, 5];
+    for (const [matrix, name, rows] of [
+      ['wq', 'q_proj', 24],
+      ['wk', 'k_proj', 12],
+    ] as const) {
+      for (const layer of [0, 1]) {
+        const tensor = `model.layers.${layer}.self_attn.${name}.weight`;
+        const whole = checkpoint.readRows(tensor, 0, rows);
+        for (let row = 0; row < rows; row++) {
+          const source = layer * rows + 6 * Math.floor(row / 6) + order[row % 6]!;
+          const expected = matrices[matrix]!.subarray(24 * source, 24 * source + 24);
+          t.strictSame(whole.subarray(24 * row, 24 * row + 24), expected);
+          t.strictSame(checkpoint.readRows(tensor, row, 1), expected);
+        }
       }
     }
-  }
-  t.end();
-});
+    t.end();
+  });
 
 t.test('the reordering turns rope over pairs into rope over halves: scores are equal', (t) => {
   const headDim = 8;
@@ -193,3 +202,127 @@ t.test('stories260K', { skip: !existsSync(stories) && 'no ../shared/models/stori
   t.match(checkpoint.config, { layers: 5, heads: 8, kvHeads: 4, vocabSize: 512, tiedEmbedding: true });
   t.end();
 });
+
+t.test('versions that are damaged, unknown or of groups that do not fit', (t) => {
+  const path = join(t.testdir(), 'tiny.bin');
+  const changed = (version: 1 | 2, edit: (bytes: Buffer) => void, groupSize = 4) => {
+    const { bytes } = writeVersioned(tinyLlama2c, version, groupSize);
+    edit(bytes);
+    return () => {
+      writeFileSync(path, bytes);
+      openCheckpoint(path).close();
+    };
+  };
+  expectError(
+    t,
+    'EM1018',
+    /is of version 3; versions 0, 1 and 2/,
+    changed(1, (bytes) => bytes.writeInt32LE(3, 4)),
+  );
+  expectError(
+    t,
+    'EM1018',
+    /vocab_size is -11/,
+    changed(1, (bytes) => bytes.writeInt32LE(-11, 28)),
+  );
+  expectError(
+    t,
+    'EM1018',
+    /shared_classifier is 2/,
+    changed(1, (bytes) => bytes.writeUInt8(2, 36)),
+  );
+  expectError(
+    t,
+    'EM1018',
+    /a model of the sizes/,
+    changed(1, (bytes) => bytes.writeUInt8(0, 36)),
+  );
+  expectError(
+    t,
+    'EM1018',
+    /group_size is 0/,
+    changed(2, (bytes) => bytes.writeInt32LE(0, 37)),
+  );
+  expectError(
+    t,
+    'EM1018',
+    /group_size is -4/,
+    changed(2, (bytes) => bytes.writeInt32LE(-4, 37)),
+  );
+  expectError(
+    t,
+    'EM1018',
+    /group_size 7 does not divide/,
+    changed(2, (bytes) => bytes.writeInt32LE(7, 37)),
+  );
+  expectError(
+    t,
+    'EM1018',
+    /a model of the sizes/,
+    changed(2, (bytes) => bytes.writeInt32LE(8, 37)),
+  );
+  t.end();
+});
+
+t.test('a scale that is no number is refused with its place', (t) => {
+  const path = join(t.testdir(), 'tiny.bin');
+  const { bytes } = writeVersioned(tinyLlama2c, 2);
+  // The norms, then 11 x 24 codes of the embedding: its first scale.
+  bytes.writeFloatLE(Number.NaN, 256 + 4 * (2 * 24 + 2 * 24 + 24) + 11 * 24);
+  writeFileSync(path, bytes);
+  const checkpoint = openCheckpoint(path);
+  t.teardown(() => checkpoint.close());
+  const read = () => checkpoint.readRows('model.embed_tokens.weight', 0, 11);
+  expectError(t, 'EM1010', /embed_tokens.weight: element 0 \(row 0, column 0\) is NaN/, read);
+  t.end();
+});
+
+t.test('damaged files of every version are read or refused by number', (t) => {
+  const sizes = Array.from({ length: 12 }, (_, i) => 4 * i);
+  const subjects = [
+    { name: 'version 0', bytes: writeLlama2c(tinyLlama2c).bytes, boundaries: sizes.slice(0, 8) },
+    {
+      name: 'version 1',
+      bytes: writeVersioned(tinyLlama2c, 1).bytes,
+      boundaries: [...sizes, 36, 37, 256, 400],
+    },
+    {
+      name: 'version 2',
+      bytes: writeVersioned(tinyLlama2c, 2).bytes,
+      boundaries: [...sizes, 36, 37, 256, 400],
+    },
+  ];
+  fuzzReader(t, join(t.testdir(), 'damaged.bin'), subjects, readEverything);
+  t.end();
+});
+
+const storiesFolder = join(stories, '..');
+t.test(
+  'stories260K: versions 1 and 2 are the model of version 0',
+  { skip: !existsSync(stories) && 'no ../shared' },
+  (t) => {
+    const [original, first, second] = [
+      'stories260K.bin',
+      'stories260K_v1_zig.bin',
+      'stories260K-q8_llama2v.bin',
+    ].map((name) => openCheckpoint(join(storiesFolder, name)));
+    let worst = 0;
+    for (const { name, shape } of original!.tensors.values()) {
+      const values = original!.readRows(name, 0, shape[0]!);
+      t.ok(
+        Buffer.compare(
+          Buffer.from(values.buffer),
+          Buffer.from(first!.readRows(name, 0, shape[0]!).buffer),
+        ) === 0,
+        name,
+      );
+      const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      second!.readRows(name, 0, shape[0]!).forEach((value, i) => {
+        worst = Math.max(worst, Math.abs(value - values[i]!) / largest);
+      });
+    }
+    t.ok(worst > 0 && worst < 1 / 250, `version 2 is within half a step of its largest value: ${worst}`);
+    for (const checkpoint of [original, first, second]) checkpoint!.close();
+    t.end();
+  },
+);

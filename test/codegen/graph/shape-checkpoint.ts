@@ -56,6 +56,7 @@ export function shapeCheckpoint(config: Partial<LlamaConfig>, biases: readonly s
   return {
     path: 'shape',
     format: 'huggingface',
+    formatText: 'shape',
     name: 'shape',
     config: { ...plainConfig, ...config },
     tensors: new Map(biases.map((name) => [name, { name, dtype: 'F32', shape: [1] }])),

@@ -1,0 +1,272 @@
+/** GGUF: every type against an independent encoder, names and order of rows, and what is refused. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { GGMLQuantizationType, gguf } from '@huggingface/gguf';
+import t, { type Test } from 'tap';
+import { blockCodecs } from '../../../../codegen/checkpoint/gguf/block-codecs.js';
+import { bundledModelPath } from '../../../../codegen/checkpoint/model-source.js';
+import { openCheckpoint } from '../../../../codegen/checkpoint/open.js';
+import { expectError } from '../expect-error.js';
+import { fuzzReader, generator } from '../fuzz-reader.js';
+import { readEverything } from '../read-everything.js';
+import { writeTinyModel } from '../tiny-model.js';
+import { blockEncoders, encodeMatrix } from './block-encoders.js';
+import { type Value, writeGguf } from './gguf-writer.js';
+import { llamaGguf } from './llama-gguf.js';
+
+function tiny(t: Test, changes: Record<string, Value | undefined> = {}) {
+  const checkpoint = openCheckpoint(writeTinyModel(join(t.testdir(), 'huggingface')));
+  const made = llamaGguf(checkpoint, () => 'F16');
+  checkpoint.close();
+  const metadata: Record<string, Value> = {};
+  for (const [key, value] of Object.entries({ ...made.metadata, ...changes })) {
+    if (value !== undefined) metadata[key] = value;
+  }
+  return { ...made, metadata };
+}
+
+t.test('every block type holds what the encoder put there, for codes and scales of all sizes', (t) => {
+  const next = generator(7);
+  for (const [dtype, { elements, encode }] of Object.entries(blockEncoders)) {
+    const codec = blockCodecs[dtype as keyof typeof blockCodecs];
+    t.equal(codec.elements, elements);
+    for (let times = 0; times < 40; times++) {
+      const spread = [1e-3, 1, 30][times % 3]!;
+      const values = Float32Array.from({ length: elements }, () => ((next(2001) - 1000) / 1000) * spread);
+      if (times % 5 === 0) values.fill(0, 0, elements / 2);
+      const block = encode(values);
+      t.equal(block.bytes.length, codec.bytes, dtype);
+      const out = new Float32Array(elements);
+      codec.decode(block.bytes, out);
+      // -0 and 0 are the same weight.
+      const differing = block.values.findIndex((value, i) => value !== out[i]);
+      if (differing >= 0)
+        t.fail(`${dtype}: element ${differing} is ${out[differing]}, not ${block.values[differing]}`);
+    }
+  }
+  t.end();
+});
+
+for (const dtype of ['F32', 'F16', 'BF16', ...Object.keys(blockEncoders)]) {
+  t.test(`os-nano in ${dtype} reads back as the encoder left it, and the second reader agrees`, async (t) => {
+    const source = openCheckpoint(bundledModelPath);
+    t.teardown(() => source.close());
+    const path = join(t.testdir(), 'os-nano.gguf');
+    const block = blockEncoders[dtype]?.elements ?? 1;
+    const dtypeOf = (_: string, columns: number) => (columns % block === 0 ? dtype : 'Q8_0');
+    const { metadata, tensors, expected } = llamaGguf(source, dtypeOf);
+    writeFileSync(path, writeGguf(metadata, tensors, { version: dtype === 'Q4_0' ? 2 : 3 }).bytes);
+    const checkpoint = openCheckpoint(path);
+    t.strictSame(checkpoint.config, source.config, `${dtype}: config`);
+    let same = 0;
+    for (const [name, values] of expected) {
+      const found = checkpoint.readRows(name, 0, checkpoint.tensors.get(name)!.shape[0]!);
+      if (found.every((value, i) => value === values[i])) same++;
+    }
+    t.equal(same, expected.size, `${dtype}: every tensor`);
+    t.ok(
+      [...checkpoint.tensors.values()].some((info) => info.dtype === dtype),
+      `${dtype} is used`,
+    );
+    const second = await gguf(path, { allowLocalFile: true });
+    t.equal(second.tensorInfos.length, expected.size);
+    for (const { name, shape, dtype: type } of second.tensorInfos) {
+      const written = tensors.find((tensor) => tensor.name === name)!;
+      t.strictSame(shape.map(Number).reverse(), [...written.shape]);
+      t.equal(type, written.type);
+      t.ok(GGMLQuantizationType[type] !== undefined);
+    }
+    t.equal(second.metadata['general.architecture'], 'llama');
+    checkpoint.close();
+  });
+}
+
+t.test('qwen2 and qwen3 keep the order of rows, biases and norms', (t) => {
+  const folder = t.testdir();
+  const bias = (rows: number) => ({ dtype: 'F32', shape: [rows], data: new Uint8Array(4 * rows).fill(1) });
+  const biases = Object.fromEntries(
+    [0, 1].flatMap((layer) =>
+      ['q', 'k', 'v'].map((name) => [
+        `model.layers.${layer}.self_attn.${name}_proj.bias`,
+        bias(name === 'q' ? 16 : 8),
+      ]),
+    ),
+  );
+  const config = { architectures: ['Qwen2ForCausalLM'], model_type: 'qwen2' };
+  const source = openCheckpoint(writeTinyModel(join(folder, 'qwen2'), { config, tensors: biases }));
+  const { metadata, tensors, expected } = llamaGguf(source, () => 'BF16', 'qwen2');
+  const path = join(folder, 'qwen2.gguf');
+  writeFileSync(path, writeGguf(metadata, tensors).bytes);
+  const checkpoint = openCheckpoint(path);
+  t.strictSame(checkpoint.config, source.config);
+  t.equal(expected.size, 26);
+  for (const [name, values] of expected)
+    t.strictSame(
+      checkpoint.readRows(name, 0, values.length === 0 ? 0 : checkpoint.tensors.get(name)!.shape[0]!),
+      values,
+      name,
+    );
+  for (const each of [source, checkpoint]) each.close();
+  t.end();
+});
+
+t.test('what is not supported is refused by name', (t) => {
+  const path = join(t.testdir(), 'model.gguf');
+  const opening =
+    (changes: Record<string, Value | undefined>, extra: Parameters<typeof writeGguf>[1] = []) =>
+    () => {
+      const { metadata, tensors } = tiny(t, changes);
+      writeFileSync(
+        path,
+        writeGguf(metadata, [
+          ...tensors.filter(({ name }) => !extra.some((each) => each.name === name)),
+          ...extra,
+        ]).bytes,
+      );
+      openCheckpoint(path).close();
+    };
+  const cases: [Record<string, Value | undefined>, RegExp][] = [
+    [{ 'general.architecture': { text: 'mamba' } }, /general.architecture is mamba; supported: llama, qwen2/],
+    [{ 'general.architecture': undefined }, /general.architecture is undefined/],
+    [{ 'llama.expert_count': { u32: 8 } }, /llama.expert_count is 8; supported: 0/],
+    [{ 'llama.rope.scaling.type': { text: 'yarn' } }, /rope.scaling.type is yarn; supported: none, linear/],
+    [
+      { 'llama.rope.dimension_count': { u32: 2 } },
+      /rope.dimension_count is 2; supported: the elements of a head, 4/,
+    ],
+    [{ 'llama.attention.value_length': { u32: 8 } }, /attention.value_length is 8/],
+    [{ 'llama.attention.sliding_window': { u32: 8 } }, /sliding_window is 8/],
+  ];
+  for (const [changes, pattern] of cases) expectError(t, 'EM1035', pattern, opening(changes));
+  const factors = { name: 'rope_freqs.weight', shape: [2], type: 0, bytes: new Uint8Array(8) };
+  expectError(t, 'EM1035', /rope_freqs.weight is there/, opening({}, [factors]));
+  for (const [type, name] of [
+    [16, 'IQ2_XXS'],
+    [29, 'IQ1_M'],
+    [39, 'MXFP4'],
+    [77, 'ggml type 77'],
+  ] as const) {
+    const odd = { name: 'blk.0.attn_v.weight', shape: [8, 16], type, bytes: new Uint8Array(64) };
+    expectError(t, 'EM1014', new RegExp(`v_proj.weight: dtype ${name};`), opening({}, [odd]));
+  }
+  expectError(t, 'EM1005', /hidden_size is missing/, opening({ 'llama.embedding_length': undefined }));
+  expectError(t, 'EM1006', /num_hidden_layers is 1000/, opening({ 'llama.block_count': { u32: 1000 } }));
+  expectError(t, 'EM1015', /layers.2/, opening({ 'llama.block_count': { u32: 3 } }));
+  t.end();
+});
+
+t.test('linear scaling of rope, a context of 64 bits, a theta that float32 rounds', (t) => {
+  const path = join(t.testdir(), 'model.gguf');
+  const { metadata, tensors } = tiny(t, {
+    'llama.rope.scaling.type': { text: 'linear' },
+    'llama.rope.scaling.factor': { f32: 2.5 },
+    'llama.context_length': { u64: 4096n },
+    'llama.attention.layer_norm_rms_epsilon': { f32: 1e-6 },
+  });
+  writeFileSync(
+    path,
+    writeGguf({ 'general.alignment': { u32: 64 }, ...metadata }, tensors, { alignment: 64 }).bytes,
+  );
+  const checkpoint = openCheckpoint(path);
+  t.match(checkpoint.config, {
+    ropeScaling: { kind: 'linear', factor: 2.5 },
+    contextLength: 4096,
+    normEpsilon: 1e-6,
+  });
+  checkpoint.close();
+  t.end();
+});
+
+t.test('headers that are damaged or ask for the impossible', (t) => {
+  const path = join(t.testdir(), 'model.gguf');
+  const { metadata, tensors } = tiny(t);
+  const { bytes } = writeGguf(metadata, tensors);
+  const edited = (edit: (bytes: Buffer) => void) => () => {
+    const changed = Buffer.from(bytes);
+    edit(changed);
+    writeFileSync(path, changed);
+    openCheckpoint(path).close();
+  };
+  const written = (content: Buffer) => () => {
+    writeFileSync(path, content);
+    openCheckpoint(path).close();
+  };
+  expectError(
+    t,
+    'EM1034',
+    /of version 1; 2 and 3/,
+    edited((b) => b.writeUInt32LE(1, 4)),
+  );
+  expectError(
+    t,
+    'EM1034',
+    /big-endian/,
+    edited((b) => b.writeUInt32BE(3, 4)),
+  );
+  expectError(
+    t,
+    'EM1034',
+    /number of tensors is 1152921504606846976/,
+    edited((b) => b.writeBigUInt64LE(2n ** 60n, 8)),
+  );
+  expectError(
+    t,
+    'EM1034',
+    /number of keys is 18446744073709551615/,
+    edited((b) => b.writeBigUInt64LE(2n ** 64n - 1n, 16)),
+  );
+  expectError(
+    t,
+    'EM1034',
+    /length of a key is/,
+    edited((b) => b.writeBigUInt64LE(2n ** 40n, 24)),
+  );
+  const nested = { ...metadata, nested: { texts: [] } };
+  const other = writeGguf(nested, tensors).bytes;
+  // The type of the items: an array of arrays could nest without end.
+  other.writeUInt32LE(9, other.indexOf('nested') + 6 + 4);
+  expectError(t, 'EM1034', /nested is an array of type 9/, written(other));
+  const twice = writeGguf(metadata, [tensors[0]!, ...tensors]).bytes;
+  expectError(t, 'EM1034', /two tensors are called/, written(twice));
+  const first = bytes.indexOf(tensors[0]!.name) + tensors[0]!.name.length;
+  expectError(
+    t,
+    'EM1034',
+    /has 9 dimensions/,
+    edited((b) => b.writeUInt32LE(9, first)),
+  );
+  const sizes = first + 4 + 8 * tensors[0]!.shape.length;
+  expectError(
+    t,
+    'EM1034',
+    /no multiple of 32/,
+    edited((b) => b.writeBigUInt64LE(1n, sizes + 4)),
+  );
+  expectError(
+    t,
+    'EM1034',
+    /ends at byte/,
+    edited((b) => b.writeBigUInt64LE(1n << 40n, sizes + 4)),
+  );
+  expectError(
+    t,
+    'EM1034',
+    /overlaps/,
+    edited((b) => b.writeBigUInt64LE(32n, sizes + 4)),
+  );
+  const ragged = { name: 'ragged', shape: [2, 40], ...encodeMatrix('Q4_0', new Float32Array(96)) };
+  expectError(t, 'EM1034', /rows of 40 values in blocks of 32/, written(writeGguf(metadata, [ragged]).bytes));
+  t.end();
+});
+
+t.test('damaged files are read or refused by number', (t) => {
+  const { metadata, tensors } = tiny(t, {
+    'tokenizer.ggml.tokens': { texts: ['a', 'b'] },
+    'tokenizer.ggml.scores': { floats: [0, 1] },
+    'a.double': { f64: 1 },
+    'a.bool': { bool: true },
+  });
+  const { bytes, boundaries } = writeGguf(metadata, tensors);
+  fuzzReader(t, join(t.testdir(), 'damaged.gguf'), [{ name: 'tiny', bytes, boundaries }], readEverything);
+  t.end();
+});
