@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { openLlama2c } from '../../codegen/checkpoint/llama2c.js';
+import { openLlama2c } from '../../codegen/checkpoint/llama2c/open-llama2c.js';
 import { resolvePlan } from '../../codegen/quantize/plan.js';
 import { parseBandwidth } from './bandwidth/read-bandwidth.js';
 import { benchHelp, parseBenchSettings } from './command-line.js';
