@@ -45,7 +45,7 @@ export async function measureCase(
   const { bundle, manifest } = await workspace.build(one);
   try {
     const shape = shapes[one.shape];
-    const counted = await count(bundle, machine, shape, instruments);
+    const counted = await count(bundle, manifest, machine, shape, instruments);
     return {
       ...one,
       blobBytes: manifest.memory.blobBytes,
@@ -63,12 +63,19 @@ type Counted = Pick<Measurement, 'instructions' | 'profile' | 'cycles'>;
 
 async function count(
   bundle: string,
-  { target, toolchain }: Machine,
+  { files }: Manifest,
+  machine: Machine,
   shape: Shape,
   { workspace, counter, pipelines }: Instruments,
 ): Promise<Counted> {
   if (counter === null) return { instructions: null, profile: null, cycles: null };
-  const program = await linkNamedProgram(bundle, target, toolchain, join(workspace.folder, 'program'));
+  const { target, toolchain } = machine;
+  const program = await linkNamedProgram(
+    bundle,
+    Object.keys(files),
+    machine,
+    join(workspace.folder, 'program'),
+  );
   const found = await instructionsPerToken(counter, target, bundle, program);
   const { decode, prefill, cachedPosition, decodeBlocks, decodedTokens } = found;
   const instructions = { decode, prefill, cachedPosition };

@@ -12,8 +12,7 @@ import type { Target } from '../../../targets/target.js';
 export async function linkNamedProgram(
   bundle: string,
   files: readonly string[],
-  target: Target,
-  toolchain: Toolchain,
+  { target, toolchain }: { readonly target: Target; readonly toolchain: Toolchain },
   folder: string,
 ): Promise<string> {
   const work = modelCompilation(bundle, files, target, toolchain, folder);

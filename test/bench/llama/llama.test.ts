@@ -1,4 +1,4 @@
-/** The comparison with llama.cpp. llama-bench.jsonl in test/data is what a llama-bench printed, as it was. */
+/** The comparison with llama.cpp. llama-bench.jsonl in test/data is what a llama-bench printed for 15M, but for its time. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
