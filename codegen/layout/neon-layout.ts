@@ -53,7 +53,7 @@ const field = (from: number, count: number, i: number, to: number): Field => ({
   to,
 });
 
-/** Where each of the eight vectors of four columns stands in x0, x1, ...: em_unpack. */
+/** Where each of the eight vectors of four columns stands in x0, x1, ...: em_unpack_byte. */
 const fieldsOf: Readonly<Record<number, readonly (readonly Field[])[]>> = {
   4: [0, 1, 2, 3].flatMap((i) => [[field(0, 4, i, 0)], [field(0, 4, i, 4)]]),
   5: [

@@ -69,12 +69,13 @@ struct em_pass {
     em_i32x4 a, b, c, d, e, f, g, h; /* sums of rows 0..3, 4..7, ... */
 };
 
-/* Column c of the four whose vectors are at x. */
-EM_INLINE struct em_column em_unpack_w4(const em_u8x16 *x, em_u32 c)
+/* The column whose vector is x. */
+EM_INLINE struct em_column em_unpack_w4(em_u8x16 x)
 {
-    return (struct em_column){(em_i8x16)(x[c] & 15), (em_i8x16)(x[c] >> 4)};
+    return (struct em_column){(em_i8x16)(x & 15), (em_i8x16)(x >> 4)};
 }
 
+/* Column c of the four whose vectors are at x. */
 EM_INLINE struct em_column em_unpack_w5(const em_u8x16 *x, em_u32 c)
 {
     if (c < 2u) {
@@ -106,18 +107,13 @@ EM_INLINE struct em_column em_unpack_w6(const em_u8x16 *x, em_u32 c)
     return (struct em_column){(em_i8x16)(x[2] & 63), (em_i8x16)third};
 }
 
-EM_INLINE struct em_column em_unpack(em_u32 format, const em_u8x16 *x, em_u32 c)
-{
-    return format == EM_W4 ? em_unpack_w4(x, c) : format == EM_W5 ? em_unpack_w5(x, c) : em_unpack_w6(x, c);
-}
-
 /* Bits `low` and up, `count` of them, of the byte of x_i at x. */
 EM_INLINE em_u32 em_field(const em_u8 *x, em_u32 i, em_u32 low, em_u32 count)
 {
     return ((em_u32)x[16u * i] >> low) & ((1u << count) - 1u);
 }
 
-/* One byte of vector `index` (0..7) of four columns, the bytes of x0, x1, ... given: what em_unpack makes, one at a time. */
+/* One byte of vector `index` (0..7) of four columns, the bytes of x0, x1, ... given: what the above make, one at a time. */
 EM_INLINE em_u32 em_unpack_byte(em_u32 format, const em_u8 *x, em_u32 index)
 {
     if (format == EM_W4) {
@@ -193,10 +189,22 @@ EM_INLINE void em_pass_group(em_u32 format, em_u32 tokens, const em_u8 *group, s
     const struct em_lanes sub_scales = em_widen_sub_scales((const em_i8x16 *)(const void *)group);
     const em_i16x8 starts_x = *one->x.starts;
     const em_i16x8 starts_y = tokens > 1u ? *two->x.starts : starts_x;
+    const em_u8x16 *x = (const em_u8x16 *)(const void *)(group + EM_SUB_SCALE_BYTES);
+    em_u8x16 even = *x;
+    em_u8x16 odd = even;
     EM_UNROLL_GROUP
     for (em_u32 column = 0; column < EM_GROUP; column++) {
-        const em_u8 *quad = group + EM_SUB_SCALE_BYTES + column / 4u * EM_QUAD_BYTES(format);
-        struct em_column w = em_unpack(format, (const em_u8x16 *)(const void *)quad, column % 4u);
+        struct em_column w;
+        if (format != EM_W4) {
+            const em_u8x16 *quad = x + column / 4u * (EM_QUAD_BYTES(format) / 16u);
+            w = format == EM_W5 ? em_unpack_w5(quad, column % 4u) : em_unpack_w6(quad, column % 4u);
+        } else if (column % 2u == 0) {
+            even = x[column]; /* two at a time: ldp */
+            odd = x[column + 1u];
+            w = em_unpack_w4(even);
+        } else {
+            w = em_unpack_w4(odd);
+        }
         em_pass_column(one, format, column, w, one->x.values[column / 16u], starts_x, &sub_scales);
         if (tokens > 1u) {
             em_pass_column(two, format, column, w, two->x.values[column / 16u], starts_y, &sub_scales);
