@@ -94,8 +94,8 @@ static em_i32 em_greedy(const em_i32 *logits)
     for (em_i32 first = 0; first < EM_VOCAB; first += EM_GREEDY_BLOCK) {
         em_i32 end = EM_VOCAB - first < EM_GREEDY_BLOCK ? EM_VOCAB : first + EM_GREEDY_BLOCK;
         em_i32 max = logits[first];
-        for (em_i32 i = first; i < end; i++) {
-            max = logits[i] > max ? logits[i] : max;
+        for (const em_i32 *at = logits + first; at != logits + end; at++) {
+            max = *at > max ? *at : max;
         }
         if (max > top) {
             top = max;

@@ -149,10 +149,12 @@ EM_INLINE struct em_factors em_open_fields(em_u32 format, struct em_fields *fiel
 }
 
 /*
- * Sums of the 32 columns of a group of w4, or of the 16 of a block of w5. Reads two words further than it takes; after
- * the last tile these are sub-scales, of which a tile has at least four words.
+ * Sums of the 32 columns of a group of w4, or of the 16 of a block of w5, whose first word is in *fields; leaves there
+ * what comes next. So two words more are read; after the last tile these are sub-scales, of which a tile has at least
+ * four words.
  */
-EM_INLINE void em_sum_fields(em_u32 format, const em_u64 *w, const em_i8 *a, em_u64 start, em_u64 *out)
+EM_INLINE void em_sum_fields(em_u32 format, struct em_fields *fields, const em_u64 *w, const em_i8 *a, em_u64 start,
+                             em_u64 *out)
 {
     const em_i8 *end = a + (format == EM_W4 ? EM_GROUP : 15u);
     em_i64 last = em_factor(a[15], EM_FOURTH_BIT(EM_W5)); /* for bit t of column 15: times 2^t */
@@ -161,12 +163,11 @@ EM_INLINE void em_sum_fields(em_u32 format, const em_u64 *w, const em_i8 *a, em_
     for (em_u32 i = 0; i < 8u; i++) {
         sum[i] = start;
     }
-    struct em_fields fields = em_first_fields(format, w, w[1]);
     for (; a != end; w += 8, last = (em_i64)((em_u64)last * 2u)) {
-        struct em_factors factors = em_open_fields(format, &fields, &a, last, w + 2, &sum[0]);
+        struct em_factors factors = em_open_fields(format, fields, &a, last, w + 2, &sum[0]);
         EM_UNROLL
         for (em_u32 i = 1; i < 8u; i++) {
-            em_add_fields(format, &fields, &factors, w + i + 2u, &sum[i]);
+            em_add_fields(format, fields, &factors, w + i + 2u, &sum[i]);
         }
     }
     EM_UNROLL
@@ -175,15 +176,17 @@ EM_INLINE void em_sum_fields(em_u32 format, const em_u64 *w, const em_i8 *a, em_
     }
 }
 
-EM_INLINE void em_sum_group_w4(const em_u64 *w, const em_i8 *a, const struct em_group_starts *starts, em_u64 *out)
+EM_INLINE void em_sum_group_w4(struct em_fields *fields, const em_u64 *w, const em_i8 *a,
+                               const struct em_group_starts *starts, em_u64 *out)
 {
-    em_sum_fields(EM_W4, w, a, starts->w4, out);
+    em_sum_fields(EM_W4, fields, w, a, starts->w4, out);
 }
 
-EM_INLINE void em_sum_group_w5(const em_u64 *w, const em_i8 *a, const struct em_group_starts *starts, em_u64 *out)
+EM_INLINE void em_sum_group_w5(struct em_fields *fields, const em_u64 *w, const em_i8 *a,
+                               const struct em_group_starts *starts, em_u64 *out)
 {
     for (em_u32 block = 0; block < 2u; block++) {
-        em_sum_fields(EM_W5, w + 40u * block, a + 16u * block, starts->w5[block], out + 8u * block);
+        em_sum_fields(EM_W5, fields, w + 40u * block, a + 16u * block, starts->w5[block], out + 8u * block);
     }
 }
 
@@ -308,15 +311,16 @@ EM_INLINE void em_sum_grouped(em_u32 format, const em_u64 *tile, const em_i8 *su
                               const struct em_group_starts *starts, em_i64 *sums)
 {
     const em_u32 at_once = EM_KEPT_WORDS / EM_SUM_WORDS(format);
+    struct em_fields fields = em_first_fields(format, tile, tile[1]);
     for (em_u32 done = 0; done < groups; done += at_once) {
         em_u64 kept[EM_KEPT_WORDS];
         em_u64 *out = kept;
         em_u32 count = groups - done < at_once ? groups - done : at_once;
         for (em_u32 g = 0; g < count; g++, a += EM_GROUP, starts++) {
             if (format == EM_W4) {
-                em_sum_group_w4(tile, a, starts, out);
+                em_sum_group_w4(&fields, tile, a, starts, out);
             } else if (format == EM_W5) {
-                em_sum_group_w5(tile, a, starts, out);
+                em_sum_group_w5(&fields, tile, a, starts, out);
             } else {
                 em_sum_group_w6(tile, a, starts, out);
             }
