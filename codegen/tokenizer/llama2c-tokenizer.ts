@@ -1,7 +1,8 @@
 /** Tokenizers of llama2.c: tokenizer.bin, and the tokNNN.bin of its own trained vocabularies. */
 import { BoundedFile } from '../checkpoint/bounded-file.js';
 import { EmbedError } from '../diagnostics/error.js';
-import { buildMergeTable, type Merge } from './merge-table.js';
+import { buildMergeTable } from './merge-table.js';
+import { mergesByScore, type ScoredToken } from './merges-by-score.js';
 import type { TokenizerModel } from './tokenizer.js';
 import { codePointAt } from './utf8.js';
 
@@ -10,13 +11,7 @@ const mostBytes = 2 ** 26;
 const mostTokenBytes = 256;
 
 /** What run.c compiles in: ids of <unk>, <s> and </s>, and of the first of 256 byte tokens. */
-const runC = { bosId: 1, eosId: 2, firstByteId: 3, lowestScore: -1e10 } as const;
-
-interface ScoredToken {
-  readonly score: number;
-  /** Bytes as Latin-1 characters, which a Map can look up. */
-  readonly bytes: string;
-}
+const runC = { bosId: 1, eosId: 2, firstByteId: 3 } as const;
 
 /**
  * Reads a tokenizer.bin: int32 length of the longest token, then for each token float32 score, int32 length,
@@ -121,24 +116,4 @@ function characterTokens(tokens: readonly ScoredToken[]): Map<number, number> {
     if ((found & 7) === text.length) ids.set(found >> 3, id);
   }
   return ids;
-}
-
-/**
- * Every way to make a token of two others. Tokens of one score have one rank: the leftmost pair goes first
- * then.
- */
-function mergesByScore(tokens: readonly ScoredToken[], idOf: ReadonlyMap<string, number>): Merge[] {
-  const scores = [...new Set(tokens.map(({ score }) => score))].sort((a, b) => b - a);
-  const rankOf = new Map(scores.map((score, rank) => [score, rank]));
-  const merges: Merge[] = [];
-  for (const [merged, { bytes, score }] of tokens.entries()) {
-    if (score <= runC.lowestScore) continue; // run.c starts its search for the best pair there
-    for (let cut = 1; cut < bytes.length; cut++) {
-      const left = idOf.get(bytes.slice(0, cut));
-      const right = left === undefined ? undefined : idOf.get(bytes.slice(cut));
-      if (left === undefined || right === undefined) continue;
-      merges.push({ left, right, rank: rankOf.get(score)!, merged });
-    }
-  }
-  return merges;
 }

@@ -20,7 +20,7 @@ export interface PreTokenizer {
 const gpt2Expression = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 /** Llama 3 and GPT-4, with the quantifier {1,3} of digits; Qwen 2, without one. */
-const cl100kExpression = (digits: string) =>
+export const cl100kExpression = (digits: '' | '{1,3}'): string =>
   [
     ...["(?i:'s|'t|'re|'ve|'m|'ll|'d)", '[^\\r\\n\\p{L}\\p{N}]?\\p{L}+', `\\p{N}${digits}`],
     ...[' ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*', '\\s*[\\r\\n]+', '\\s+(?!\\S)', '\\s+'],

@@ -28,10 +28,25 @@ const mostBytes = 2 ** 28;
  * (what is in it cannot be used), which name the component.
  */
 export function openTokenizerJson(path: string, vocabSize: number): TokenizerModel {
-  const root = readSection(path);
-  const configPath = join(dirname(path), 'tokenizer_config.json');
-  const config = existsSync(configPath) ? readSection(configPath) : null;
+  return tokenizerOf(readSection(path), readTokenizerConfig(path), vocabSize);
+}
 
+/** tokenizer_config.json beside a tokenizer file, or null. */
+export function readTokenizerConfig(path: string): JsonSection | null {
+  const configPath = join(dirname(path), 'tokenizer_config.json');
+  return existsSync(configPath) ? readSection(configPath) : null;
+}
+
+/**
+ * The tokenizer that the contents of a tokenizer.json describe, whatever file they came from: `root.file` is the source.
+ * Throws EM1102 to EM1111.
+ */
+export function tokenizerOf(
+  root: JsonSection,
+  config: JsonSection | null,
+  vocabSize: number,
+): TokenizerModel {
+  const path = root.file;
   const vocabulary = readBpeVocabulary(root, vocabSize);
   const normalizer = readNormalizer(root);
   const pre = readPreTokenizer(root);
@@ -66,7 +81,8 @@ export function openTokenizerJson(path: string, vocabSize: number): TokenizerMod
   };
 }
 
-function readSection(path: string): JsonSection {
+/** The object that a JSON file of a tokenizer holds. Throws EM1102. */
+export function readSection(path: string): JsonSection {
   const file = BoundedFile.open(path);
   try {
     if (file.size > mostBytes) {

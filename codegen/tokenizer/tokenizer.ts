@@ -1,10 +1,16 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { BoundedFile } from '../checkpoint/bounded-file.js';
+import { type FileFormat, recognizeFormat } from '../checkpoint/recognize-format.js';
 import { EmbedError } from '../diagnostics/error.js';
+import { openCharacterTokenizer } from './character-tokenizer.js';
+import { openGgufTokenizer } from './gguf-tokenizer.js';
 import { openLlama2cTokenizer } from './llama2c-tokenizer.js';
 import type { MergeTable } from './merge-table.js';
 import type { PreTokenizer } from './pre-tokenizer.js';
-import { openTokenizerJson } from './tokenizer-json.js';
+import { openSentencePiece } from './sentencepiece-model.js';
+import { openTokenizerJson, readTokenizerConfig } from './tokenizer-json.js';
+import { openVocabMerges } from './vocab-merges.js';
 
 /** A token that is found in the text before anything else is done with it, such as <|endoftext|>. */
 export interface AddedToken {
@@ -71,9 +77,10 @@ export type TokenizerLookup =
   | { readonly tokenizer: null; readonly reason: string };
 
 /**
- * The tokenizer beside the weights. For a Hugging Face directory: tokenizer.json, with tokenizer_config.json
- * for the beginning-of-text token. For a llama2.c .bin file: tokNNN.bin with NNN the size of the vocabulary,
- * or tokenizer.bin.
+ * The tokenizer of a checkpoint. In a folder: tokenizer.json, else tokenizer.model, else vocab.json with merges.txt;
+ * tokenizer_config.json says whether a text has a beginning. A GGUF file brings its own, a PyTorch file may (stoi),
+ * else it is looked for beside the file. For a llama2.c .bin file: tokNNN.bin with NNN the size of the vocabulary, or
+ * tokenizer.bin.
  *
  * vocabSize: rows of the model's embedding. A checkpoint without a tokenizer is no error here: such a model
  * can be run by ids. Throws EM1001 for files that cannot be read, EM1102 to EM1111 for a tokenizer that
@@ -83,18 +90,53 @@ export function openTokenizer(checkpointPath: string, vocabSize: number): Tokeni
   if (!existsSync(checkpointPath)) {
     throw new EmbedError('EM1001', { where: checkpointPath, why: 'no such file or directory' });
   }
-  if (statSync(checkpointPath).isDirectory()) {
-    const path = join(checkpointPath, 'tokenizer.json');
-    if (existsSync(path)) return { tokenizer: openTokenizerJson(path, vocabSize) };
-    const sentencePiece = existsSync(join(checkpointPath, 'tokenizer.model'));
-    const hint = sentencePiece ? '; tokenizer.model is not read, save the tokenizer as tokenizer.json' : '';
-    return { tokenizer: null, reason: `no tokenizer.json in ${checkpointPath}${hint}` };
-  }
+  if (statSync(checkpointPath).isDirectory()) return openInFolder(checkpointPath, vocabSize);
   const folder = dirname(checkpointPath);
-  const names = [`tok${vocabSize}.bin`, 'tokenizer.bin'];
-  const name = names.find((candidate) => existsSync(join(folder, candidate)));
-  if (name === undefined) return { tokenizer: null, reason: `no ${names.join(' or ')} in ${folder}` };
-  return { tokenizer: openLlama2cTokenizer(join(folder, name), vocabSize) };
+  switch (fileFormat(checkpointPath)) {
+    case 'gguf': {
+      const tokenizer = openGgufTokenizer(checkpointPath, vocabSize);
+      return tokenizer === null ? openInFolder(folder, vocabSize) : { tokenizer };
+    }
+    case 'pytorch': {
+      const tokenizer = openCharacterTokenizer(checkpointPath, vocabSize);
+      return tokenizer === null ? openInFolder(folder, vocabSize) : { tokenizer };
+    }
+    case 'llama2c': {
+      const names = [`tok${vocabSize}.bin`, 'tokenizer.bin'];
+      const name = names.find((candidate) => existsSync(join(folder, candidate)));
+      if (name !== undefined) return { tokenizer: openLlama2cTokenizer(join(folder, name), vocabSize) };
+      return openInFolder(folder, vocabSize, `${names.join(', ')}, `);
+    }
+    default:
+      return openInFolder(folder, vocabSize);
+  }
+}
+
+/** `others`: names that were looked for before, for the reason why there is none. */
+function openInFolder(folder: string, vocabSize: number, others = ''): TokenizerLookup {
+  const at = (name: string) => join(folder, name);
+  if (existsSync(at('tokenizer.json')))
+    return { tokenizer: openTokenizerJson(at('tokenizer.json'), vocabSize) };
+  if (existsSync(at('tokenizer.model'))) {
+    const config = readTokenizerConfig(at('tokenizer.model'));
+    return { tokenizer: openSentencePiece(at('tokenizer.model'), config, vocabSize) };
+  }
+  if (existsSync(at('vocab.json')) && existsSync(at('merges.txt'))) {
+    return { tokenizer: openVocabMerges(at('vocab.json'), at('merges.txt'), vocabSize) };
+  }
+  const names = `${others}tokenizer.json, tokenizer.model or vocab.json with merges.txt`;
+  return { tokenizer: null, reason: `no ${names} in ${folder}` };
+}
+
+function fileFormat(path: string): FileFormat | null {
+  const file = BoundedFile.open(path);
+  try {
+    const start = new Uint8Array(Math.min(16, file.size));
+    file.read(0, start);
+    return recognizeFormat(path, start);
+  } finally {
+    file.close();
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 /** GGUF: every type against an independent encoder, names and order of rows, and what is refused. */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GGMLQuantizationType, gguf } from '@huggingface/gguf';
 import t, { type Test } from 'tap';
@@ -9,7 +9,8 @@ import { openCheckpoint } from '../../../../codegen/checkpoint/open.js';
 import { expectError } from '../expect-error.js';
 import { fuzzReader, generator } from '../fuzz-reader.js';
 import { readEverything } from '../read-everything.js';
-import { writeTinyModel } from '../tiny-model.js';
+import { writeSafetensors } from '../safetensors-writer.js';
+import { tinyTensor, tinyValues, writeTinyModel } from '../tiny-model.js';
 import { blockEncoders, encodeMatrix } from './block-encoders.js';
 import { type Value, writeGguf } from './gguf-writer.js';
 import { llamaGguf } from './llama-gguf.js';
@@ -107,6 +108,87 @@ t.test('qwen2 and qwen3 keep the order of rows, biases and norms', (t) => {
       name,
     );
   for (const each of [source, checkpoint]) each.close();
+  t.end();
+});
+
+t.test('a GPT-2 is the same model as its Hugging Face folder', (t) => {
+  const folder = t.testdir();
+  const sizes = { n_embd: 32, n_head: 2, n_layer: 1, n_positions: 24, vocab_size: 40 };
+  const shapes: Record<string, number[]> = {
+    'transformer.wte.weight': [40, 32],
+    'transformer.wpe.weight': [24, 32],
+    'transformer.h.0.attn.c_attn.weight': [32, 96],
+    'transformer.h.0.attn.c_proj.weight': [32, 32],
+    'transformer.h.0.mlp.c_fc.weight': [32, 128],
+    'transformer.h.0.mlp.c_proj.weight': [128, 32],
+  };
+  for (const norm of ['h.0.ln_1', 'h.0.ln_2', 'ln_f']) {
+    for (const kind of ['weight', 'bias']) shapes[`transformer.${norm}.${kind}`] = [32];
+  }
+  for (const [module, size] of Object.entries({
+    'attn.c_attn': 96,
+    'attn.c_proj': 32,
+    'mlp.c_fc': 128,
+    'mlp.c_proj': 32,
+  })) {
+    shapes[`transformer.h.0.${module}.bias`] = [size];
+  }
+  const tensors = Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => [name, tinyTensor(name, shape, 'F32')]),
+  );
+  mkdirSync(join(folder, 'huggingface'));
+  const config = {
+    architectures: ['GPT2LMHeadModel'],
+    model_type: 'gpt2',
+    eos_token_id: 3,
+    bos_token_id: 3,
+    ...sizes,
+  };
+  writeFileSync(join(folder, 'huggingface', 'config.json'), JSON.stringify(config));
+  writeFileSync(join(folder, 'huggingface', 'model.safetensors'), writeSafetensors(tensors));
+  const modules: Record<string, string> = {
+    wte: 'token_embd',
+    wpe: 'position_embd',
+    ln_f: 'output_norm',
+    'h.0.ln_1': 'blk.0.attn_norm',
+    'h.0.ln_2': 'blk.0.ffn_norm',
+    'h.0.attn.c_attn': 'blk.0.attn_qkv',
+    'h.0.attn.c_proj': 'blk.0.attn_output',
+    'h.0.mlp.c_fc': 'blk.0.ffn_up',
+    'h.0.mlp.c_proj': 'blk.0.ffn_down',
+  };
+  const written = Object.entries(shapes).map(([name, shape]) => {
+    const [, module, kind] = /^transformer\.(.+)\.(weight|bias)$/.exec(name)!;
+    const values = tinyValues(name, shape);
+    // The converter transposes what Conv1D holds as [inputs, outputs].
+    const [rows, columns] = [shape[0]!, shape[1] ?? 1];
+    const turned = /c_\w+\.weight$/.test(name);
+    const moved = turned
+      ? values.map((_, i) => values[(i % rows) * columns + Math.floor(i / rows)]!)
+      : values;
+    const stored = { name: `${modules[module!]}.${kind}`, shape: turned ? [columns, rows] : shape };
+    return { ...stored, type: 0, bytes: new Uint8Array(moved.buffer) };
+  });
+  const metadata: Record<string, Value> = {
+    'general.architecture': { text: 'gpt2' },
+    'gpt2.context_length': { u32: 24 },
+    'gpt2.embedding_length': { u32: 32 },
+    'gpt2.feed_forward_length': { u32: 128 },
+    'gpt2.block_count': { u32: 1 },
+    'gpt2.attention.head_count': { u32: 2 },
+    'gpt2.attention.layer_norm_epsilon': { f32: 1e-5 },
+    'tokenizer.ggml.bos_token_id': { u32: 3 },
+    'tokenizer.ggml.eos_token_id': { u32: 3 },
+  };
+  const path = join(folder, 'gpt2.gguf');
+  writeFileSync(path, writeGguf(metadata, written).bytes);
+  const [expected, found] = [openCheckpoint(join(folder, 'huggingface')), openCheckpoint(path)];
+  t.strictSame(found.config, expected.config);
+  t.strictSame([...found.tensors.keys()].sort(), [...expected.tensors.keys()].sort());
+  for (const { name, shape } of expected.tensors.values()) {
+    t.strictSame(found.readRows(name, 0, shape[0]!), expected.readRows(name, 0, shape[0]!), name);
+  }
+  for (const each of [found, expected]) each.close();
   t.end();
 });
 

@@ -337,6 +337,23 @@ t.test('a public checkpoint of a small GPT', needsShared('models/slm4096-gpt/ckp
   t.end();
 });
 
+t.test('that checkpoint is a GPT-2 with its own names', needsShared('models/slm4096-gpt/ckpt.pt'), (t) => {
+  const checkpoint = openCheckpoint(sharedPath('models', 'slm4096-gpt', 'ckpt.pt'));
+  t.match(checkpoint.config, {
+    family: 'gpt2',
+    layers: 4,
+    heads: 4,
+    hiddenSize: 64,
+    vocabSize: 54,
+    gelu: 'erf',
+  });
+  for (const { name, shape } of checkpoint.tensors.values()) {
+    t.equal(checkpoint.readRows(name, 0, shape[0]!).length % shape[0]!, 0, name);
+  }
+  checkpoint.close();
+  t.end();
+});
+
 t.test('the crystal', needsShared('models/crystal-788/model.pt'), (t) => {
   reading(sharedPath('models', 'crystal-788', 'model.pt'), ({ tensors }) => {
     t.strictSame(tensors.get('attention.positions')!.shape, [788, 128]);
