@@ -43,9 +43,19 @@ const defaultTokens = 64;
 /** Beside blob and arena, a runner may hold 1.5 MiB: its code, its libc, its stacks, its buffers. */
 export const runnerAllowanceBytes = 1.5 * 2 ** 20;
 
+/** What a benchmark runs, in order. */
+export interface BenchRequests {
+  /** To know that what is measured is right; null where the manifest has no golden run. */
+  readonly golden: RunnerRequest | null;
+  /** With a digest, which a measurement goes without. */
+  readonly warmUp: RunnerRequest;
+  /** Measured as often as was asked for. */
+  readonly measured: RunnerRequest;
+}
+
 /**
- * Runs the golden prompt once, to know that what is measured is right, the request once to warm up, then `repeat` times without
- * a digest. Throws EM1204 where the tokens do not fit the context, and what runRunner throws.
+ * Runs the golden prompt once, the request once to warm up, then `repeat` times. Throws EM1204 where the tokens do not fit the
+ * context, and what runRunner throws.
  */
 export async function benchBundle(
   bundle: string,
@@ -53,32 +63,27 @@ export async function benchBundle(
   { progress, signal }: StageContext,
 ): Promise<BenchResult> {
   const manifest = readManifest(bundle);
-  const request = benchRequest(manifest, options);
+  const { golden, warmUp, measured } = benchRequests(manifest, options);
   const run = async (one: RunnerRequest) => {
     const done = await runRunner(bundle, manifest, one, options.mode, signal);
     progress.advance(1);
     return done;
   };
-  progress.begin('bench', options.repeat + 2, 'run');
-  const matchesGolden = await checkGolden(manifest, request, async (golden) => (await run(golden)).outcome);
-  const warmUp = await run({ ...request, digest: true });
+  progress.begin('bench', options.repeat + (golden === null ? 1 : 2), 'run');
+  const isGolden = golden === null ? null : equalsGolden((await run(golden)).outcome, manifest.golden[0]!);
+  const first = await run(warmUp);
   const repeats: RunOutcome[] = [];
-  for (let i = 0; i < options.repeat; i++) repeats.push((await run(request)).outcome);
-  progress.end(warmUp.emulated ? 'emulated' : undefined);
+  for (let i = 0; i < options.repeat; i++) repeats.push((await run(measured)).outcome);
+  progress.end(first.emulated ? 'emulated' : undefined);
 
   const ids = (outcome: RunOutcome) => outcome.tokens.map(({ id }) => id).join();
-  const isSame = repeats.every((repeat) => ids(repeat) === ids(warmUp.outcome));
-  const memory = bounded(manifest, warmUp.emulated ? [] : repeats);
+  const isSame = repeats.every((repeat) => ids(repeat) === ids(first.outcome));
+  const memory = bounded(manifest, first.emulated ? [] : repeats);
   const warnings = memory.peakRssWithinLimit === false ? [limitWarning(memory)] : [];
-  const outcome = { ...warmUp.outcome, memory: memory.largest };
-  const result = await resultOf(
-    bundle,
-    manifest,
-    { outcome, emulated: warmUp.emulated },
-    null,
-    isSame ? matchesGolden : false,
-    warnings,
-  );
+  const outcome = { ...first.outcome, memory: memory.largest };
+  const matchesGolden = isSame ? isGolden : false;
+  const made = { outcome, emulated: first.emulated };
+  const result = await resultOf(bundle, manifest, made, null, matchesGolden, warnings);
   const { peakRssLimitBytes, peakRssWithinLimit } = memory;
   const promptTokensPerSecond = rateOf(promptMsPerToken(repeats));
   return {
@@ -88,9 +93,10 @@ export async function benchBundle(
   };
 }
 
-/** A prompt of ids that the model takes: those of the golden run, over and over. */
-function benchRequest(manifest: Manifest, options: BenchOptions): RunnerRequest {
+/** The prompt is of ids that the model takes: those of the golden runs, over and over. Throws EM1204. */
+export function benchRequests(manifest: Manifest, options: BenchOptions): BenchRequests {
   const { context, golden } = manifest;
+  const { threads } = options;
   const promptTokens = options.promptTokens ?? Math.max(1, Math.min(defaultTokens, Math.floor(context / 2)));
   const tokens = options.tokens ?? Math.max(1, Math.min(defaultTokens, context - promptTokens));
   if (promptTokens + tokens > context) {
@@ -102,24 +108,18 @@ function benchRequest(manifest: Manifest, options: BenchOptions): RunnerRequest 
   }
   const known = golden.flatMap(({ promptIds, tokenIds }) => [...promptIds, ...tokenIds]);
   const ids = Array.from({ length: promptTokens }, (_, i) => known[i % known.length] ?? 0);
+  const common = { prompt: null, threads, chunk: null };
+  const sampling = { temperatureQ16: 0, topK: 0, topPQ16: 65536, seed: '0' };
+  const warmUp = { ...common, ids, tokens, sampling, ignoreEnd: true };
+  const [first] = golden;
   return {
-    ...{ prompt: null, ids, tokens, threads: options.threads, chunk: null },
-    sampling: { temperatureQ16: 0, topK: 0, topPQ16: 65536, seed: '0' },
-    digest: false,
-    ignoreEnd: true,
+    golden:
+      first === undefined
+        ? null
+        : { ...common, ids: first.promptIds, tokens: first.tokenIds.length, sampling: first.sampling },
+    warmUp,
+    measured: { ...warmUp, digest: false },
   };
-}
-
-/** Whether the first golden run comes out as it should; null where the manifest has none. */
-async function checkGolden(
-  { golden: [golden] }: Manifest,
-  { threads }: RunnerRequest,
-  run: (request: RunnerRequest) => Promise<RunOutcome>,
-): Promise<boolean | null> {
-  if (golden === undefined) return null;
-  const { promptIds, tokenIds, sampling } = golden;
-  const request = { prompt: null, ids: promptIds, tokens: tokenIds.length, sampling, threads, chunk: null };
-  return equalsGolden(await run(request), golden);
 }
 
 /** The repeat that took the most memory, and whether that is within the limit. */

@@ -4,6 +4,7 @@ import type { RunOptions } from '../codegen/build-options.js';
 import { type Manifest, readManifest } from '../codegen/bundle/manifest.js';
 import { EmbedError } from '../codegen/diagnostics/error.js';
 import type { DryRun } from '../codegen/dry-run.js';
+import { type BenchOptions, benchRequests } from './bench-bundle.js';
 import { findLauncher, type LocalMode } from './local.js';
 import { type RunnerRequest, runnerCommand } from './run-bundle.js';
 import { type VerifyOptions, verifyRequests } from './verify-bundle.js';
@@ -47,4 +48,13 @@ export async function planVerify(bundle: string, options: VerifyOptions): Promis
     ...(layers && first !== undefined ? [tracedRequest(first, threads, trace)] : []),
   ];
   return { files: [], ...(await plannedRuns(bundle, manifest, requests, mode)) };
+}
+
+/** What benchBundle would start. */
+export async function planBench(bundle: string, options: BenchOptions): Promise<DryRun> {
+  const manifest = readManifest(bundle);
+  const { golden, warmUp, measured } = benchRequests(manifest, options);
+  const repeats = Array.from({ length: options.repeat }, () => measured);
+  const requests = [...(golden === null ? [] : [golden]), warmUp, ...repeats];
+  return { files: [], ...(await plannedRuns(bundle, manifest, requests, options.mode)) };
 }

@@ -1,6 +1,7 @@
 /** embed-model bench: how fast a bundle is, and how much memory it takes. */
+import type { BenchOptions } from '../../deploy/bench-bundle.js';
 import { defineCommand } from './command.js';
-import { integer } from './option.js';
+import { integer, type OptionValues } from './option.js';
 import { contextRange, placeOf, placeOptions, threadsOption } from './run-options.js';
 
 const options = {
@@ -49,14 +50,25 @@ export const bench = defineCommand({
   ],
   cleansUp: true,
   exitCodes: { 1: 'the logits differ from the golden ones, or peak memory is above its limit' },
+  async dryRun({ argument, values }) {
+    const { planBench } = await import('../../deploy/planned-runs.js');
+    return planBench(argument!, benchOptions(values));
+  },
   async run({ argument, values, output, context }) {
-    const { host, emulator, 'prompt-tokens': promptTokens, ...given } = values;
-    const mode = placeOf({ host, emulator });
     const { benchBundle } = await import('../../deploy/bench-bundle.js');
     const { benchSummary } = await import('./bench-summary.js');
-    const result = await benchBundle(argument!, { ...given, promptTokens, mode }, context);
+    const result = await benchBundle(argument!, benchOptions(values), context);
     output.result(result, () => benchSummary(result));
     const isAsPromised = result.output.matchesGolden !== false && result.bench.peakRssWithinLimit !== false;
     return isAsPromised ? 0 : 1;
   },
 });
+
+function benchOptions({
+  host,
+  emulator,
+  'prompt-tokens': promptTokens,
+  ...given
+}: OptionValues<typeof options>): BenchOptions {
+  return { ...given, promptTokens, mode: placeOf({ host, emulator }) };
+}

@@ -150,6 +150,11 @@ t.test('what cannot be measured, or is not as promised', { skip: obstacle }, asy
   t.equal(different.code, 1);
   t.equal(JSON.parse(different.stdout).output.matchesGolden, false);
 
+  const planned = await embedModel([...words, '--dry-run', '--json']);
+  const { commands } = JSON.parse(planned.stdout);
+  t.equal(commands.length, 3, 'golden, warm-up, one repeat');
+  t.match(commands[2].command.join(' '), /em-run.*--no-digest --ignore-end/);
+
   t.match(await embedModel(['bench']), { code: 2, stderr: /EM1210[\s\S]*BUNDLE/ });
   t.match(await embedModel(['bench', join(folder, 'nowhere')]), { code: 2, stderr: /EM1401/ });
   t.match(await embedModel(['bench', bundle, '--repeat', '0']), { code: 2, stderr: /EM1202[\s\S]*1 to/ });
