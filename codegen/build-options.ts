@@ -12,6 +12,8 @@ export interface BuildOptions {
   readonly plan: Plan;
   /** Text or .u16 file to calibrate with; null: the bundled model's, or text sampled from the model. */
   readonly calibration: string | null;
+  /** Text file whose tokens the vocabulary is cut down to; null: all tokens stay. */
+  readonly pruneVocab?: string | null;
   /** Positions of the KV cache; null: the model's, at most 2048. */
   readonly context: number | null;
   /** 'gcc', 'clang', 'zig' or a compiler's path; null: the target's first that can be used. */

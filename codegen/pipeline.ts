@@ -15,6 +15,7 @@ import { createLinearAlgebra, type LinearAlgebra } from './calibrate/linear-alge
 import { type ModelSource, openModelSource } from './checkpoint/model-source.js';
 import { compileModel } from './compile/model-library.js';
 import { provideToolchain } from './compile/provide-toolchain.js';
+import { EmbedError } from './diagnostics/error.js';
 import { emitBundle } from './emit/emit-bundle.js';
 import { goldenPrompt } from './evaluate/golden-prompt.js';
 import { defaultGoldenRuns } from './evaluate/golden-run.js';
@@ -25,6 +26,7 @@ import { lower } from './lower/lower.js';
 import type { StageContext } from './progress.js';
 import { quantizedHash } from './quantize/matrix.js';
 import { quantizeGraph } from './quantize/quantize.js';
+import { describePruning, pruneToText } from './vocabulary/prune-vocabulary.js';
 
 export interface BuildResult {
   /** Path of the bundle. */
@@ -39,8 +41,9 @@ export interface BuildResult {
  * stays, and its result says so.
  */
 export async function build(options: BuildOptions, context: StageContext): Promise<BuildResult> {
-  const source = openModelSource(options.model, options.tokenizer);
+  const opened = openModelSource(options.model, options.tokenizer);
   try {
+    const source = pruned(opened, options, context);
     const output = await OutputFolder.open(options.out ?? defaultOut(source, options.target));
     try {
       return await buildInto(output, source, options, context);
@@ -48,8 +51,20 @@ export async function build(options: BuildOptions, context: StageContext): Promi
       await output.discard();
     }
   } finally {
-    source.checkpoint.close();
+    opened.checkpoint.close();
   }
+}
+
+/** The model with the vocabulary that was asked for. */
+export function pruned(
+  source: ModelSource,
+  { pruneVocab }: BuildOptions,
+  { progress }: StageContext,
+): ModelSource {
+  if (pruneVocab === undefined || pruneVocab === null) return source;
+  const result = pruneToText(source, pruneVocab);
+  progress.warn(describePruning(source, result));
+  return result;
 }
 
 async function buildInto(
@@ -139,10 +154,16 @@ async function calibrateModel(
 ) {
   const algebra: LinearAlgebra = createLinearAlgebra();
   const own = () => ownCalibration(source.path, graph.vocabSize);
+  // Ids that lie beside a checkpoint are those of its whole vocabulary.
+  const file = options.calibration ?? options.pruneVocab ?? null;
+  if (source.vocabulary !== undefined && file?.endsWith('.u16')) {
+    const why = 'holds ids of the whole vocabulary, and this one is pruned';
+    throw new EmbedError('EM1140', { where: file, why });
+  }
   const text =
-    options.calibration === null
+    file === null
       ? (own() ??
         (await sampleCalibrationText(graph, weights, algebra, source.checkpoint.config.bosId, context)))
-      : readCalibration(options.calibration, source.tokenizer, graph.vocabSize);
+      : readCalibration(file, source.tokenizer, graph.vocabSize);
   return calibrate(graph, weights, algebra, text, context);
 }

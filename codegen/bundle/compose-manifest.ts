@@ -84,6 +84,7 @@ export function composeManifest(input: ManifestInput): Manifest {
     ops: opList(graph),
     logitsFrac: model.logitsFrac,
     tokenizer: source.tokenizer !== null,
+    ...(source.vocabulary === undefined ? {} : { vocabulary: source.vocabulary }),
     singleFile: input.singleFile,
     memory: {
       blobBytes: blob.blobBytes,

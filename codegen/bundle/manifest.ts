@@ -5,6 +5,7 @@ import type { Target } from '../../targets/target.js';
 import { EmbedError } from '../diagnostics/error.js';
 import type { FormatName } from '../quantize/format.js';
 import type { Plan } from '../quantize/plan.js';
+import type { KeptVocabulary } from '../vocabulary/prune-vocabulary.js';
 import { manifestFault } from './manifest-fault.js';
 
 export interface SamplingSettings {
@@ -75,6 +76,8 @@ export interface Manifest {
   readonly ops: readonly ManifestOp[];
   readonly logitsFrac: number;
   readonly tokenizer: boolean;
+  /** The id map of a pruned vocabulary; absent where the bundle has all tokens of its checkpoint. */
+  readonly vocabulary?: KeptVocabulary;
   /** Whether bin/em-run holds the weights; else they lie in model.blob. */
   readonly singleFile: boolean;
   readonly memory: {

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EmbedError } from '../diagnostics/error.js';
 import { longestDecodedText, openTokenizer, type TokenizerModel } from '../tokenizer/tokenizer.js';
+import type { KeptVocabulary } from '../vocabulary/prune-vocabulary.js';
 import type { Checkpoint } from './checkpoint.js';
 import { openCheckpoint } from './open.js';
 
@@ -19,6 +20,8 @@ export interface ModelSource {
   readonly tokenizer: TokenizerModel | null;
   /** Token that begins a text, where the tokenizer's configuration says so. */
   readonly bosId: number | null;
+  /** Where the vocabulary was pruned: which tokens of the checkpoint there are. */
+  readonly vocabulary?: KeptVocabulary;
 }
 
 /** Folder of the bundled model. */

@@ -40,7 +40,6 @@ export const laterOptions: Readonly<Record<string, string>> = {
   'max-bytes': 'embed-model inspect CHECKPOINT shows how large the blob of every --quantize is',
   search: ownPlan,
   generations: ownPlan,
-  'prune-vocab': 'prune the vocabulary of the checkpoint before the build',
   'kernel-module': freestanding,
   'kernel-headers': freestanding,
   'bare-metal': freestanding,

@@ -67,4 +67,14 @@ export const tokenizerDiagnostics = {
     fix: 'remove the token from the vocabulary; tokens of up to 340 bytes of text can be used',
     exit: 2,
   },
+  EM1140: {
+    what: 'vocabulary cannot be pruned to this file',
+    fix: 'give --prune-vocab a text file like the text the model is for, and a model with its tokenizer',
+    exit: 2,
+  },
+  EM1141: {
+    what: 'pruned vocabulary is not one of this checkpoint',
+    fix: 'use the checkpoint that the bundle was built from, or build it again',
+    exit: 2,
+  },
 } as const satisfies Record<`EM11${string}`, Diagnostic>;

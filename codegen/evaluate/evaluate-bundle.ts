@@ -76,6 +76,10 @@ export function readEvaluationText(
   { checkpoint, ...source }: ModelSource,
 ): EvaluationText {
   const { vocabSize, eosIds } = checkpoint.config;
+  if (ids !== null && source.vocabulary !== undefined) {
+    const why = 'holds ids of the whole vocabulary, and that of the bundle is pruned';
+    throw new EmbedError('EM1140', { where: ids, why, fix: 'evaluate with --text' });
+  }
   if (ids !== null) return readIds(ids, vocabSize);
   if (text === null) {
     throw new EmbedError('EM2012', { where: 'eval', why: 'neither a text nor ids were given' });

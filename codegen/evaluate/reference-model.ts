@@ -13,6 +13,7 @@ import type { StageContext } from '../progress.js';
 import { type QuantizedMatrix, quantizedHash } from '../quantize/matrix.js';
 import { parsePlan } from '../quantize/plan.js';
 import { quantizeGraph } from '../quantize/quantize.js';
+import { pruneToIds } from '../vocabulary/prune-vocabulary.js';
 
 export interface ReferenceModel {
   readonly graph: Graph;
@@ -41,7 +42,8 @@ export function openReferenceSource(manifest: Manifest, modelPath: string | null
       const why = `its SHA-256 is ${found}, that of the bundle's model ${manifest.model.sha256}`;
       throw new EmbedError('EM2013', { where: source.path, why });
     }
-    return source;
+    const { vocabulary } = manifest;
+    return vocabulary === undefined ? source : pruneToIds(source, vocabulary, 'manifest.json');
   } catch (error) {
     source.checkpoint.close();
     throw error;
