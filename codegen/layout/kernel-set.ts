@@ -69,6 +69,7 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
       'em_cache.h',
       'em_avx2.h',
       'em_batch.h',
+      'em_strips.h',
       'em_grouped.h',
       'em_prepare.h',
       'em_tile.h',

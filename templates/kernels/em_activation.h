@@ -42,16 +42,12 @@ EM_UNUSED EM_NOINLINE static struct em_token_scale em_quantize_vector(const em_i
     em_i32 shift = (em_i32)em_bits32((em_u32)max) - 15;
     em_i32 max15 = em_round_shift(max, shift);   /* [2^14, 2^15] */
     em_i32 reciprocal = (127 << 23) / max15;     /* at most 127 * 2^9 */
-    if (shift > 0) {
-        em_i64 half = (em_i64)1 << (shift - 1);
-        for (em_u32 i = 0; i < count; i++) {
-            em_i32 v = (em_i32)((values[i] + half) >> shift);
-            out[i] = (em_i8)((v * reciprocal + (1 << 22)) >> 23);
-        }
-    } else {
-        for (em_u32 i = 0; i < count; i++) {
-            em_i32 v = values[i] * (1 << -shift);
-            out[i] = (em_i8)((v * reciprocal + (1 << 22)) >> 23);
+    for (em_u32 i = 0; i < count; i += EM_STRIP) {
+        em_i32 narrow[EM_STRIP];
+        em_u32 some = count - i < EM_STRIP ? count - i : EM_STRIP;
+        em_round_shift_each(values + i, shift, narrow, some);
+        for (em_u32 j = 0; j < some; j++) {
+            out[i + j] = (em_i8)((narrow[j] * reciprocal + (1 << 22)) >> 23);
         }
     }
     scale.mantissa = max15 * 32768;

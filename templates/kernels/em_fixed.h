@@ -88,6 +88,11 @@ EM_INLINE em_i32 em_scale(em_i32 a, em_i32 m, em_i32 shift)
     return em_scale_product((em_i64)a * m, shift);
 }
 
+/* A kernel set may bring its own em_scale_each and em_scale_all, where compilers make too little of these. */
+#if __has_include("em_strips.h")
+#include "em_strips.h"
+#else
+
 /*
  * out[i] = em_scale(a[i], b[i], shift) for a strip of values. The cases of the shift are told apart once, and what is left is a loop
  * that compilers vectorise where out overlaps neither input.
@@ -106,7 +111,7 @@ EM_INLINE void em_scale_each(const em_i32 *a, const em_i32 *b, em_i32 shift, em_
     }
 }
 
-/* em_scale_each with the same multiplier for all values. */
+/* em_scale_each with the same multiplier for up to EM_STRIP values. */
 EM_INLINE void em_scale_all(const em_i32 *a, em_i32 m, em_i32 shift, em_i32 *out, em_u32 count)
 {
     if (shift < 1 || shift > 62) {
@@ -118,6 +123,23 @@ EM_INLINE void em_scale_all(const em_i32 *a, em_i32 m, em_i32 shift, em_i32 *out
     em_i64 half = (em_i64)1 << (shift - 1);
     for (em_u32 i = 0; i < count; i++) {
         out[i] = em_saturate(((em_i64)a[i] * m + half) >> shift);
+    }
+}
+
+#endif
+
+/* out[i] = em_round_shift(in[i], shift) in 32 bits; results of shifts that are not positive must fit as well. */
+EM_INLINE void em_round_shift_each(const em_i32 *in, em_i32 shift, em_i32 *out, em_u32 count)
+{
+    if (shift > 0) {
+        for (em_u32 i = 0; i < count; i++) {
+            /* Half of 2^shift is added as 1 after all but one shift: it cannot overflow. */
+            out[i] = (em_i32)((em_u32)(in[i] >> (shift - 1)) + 1u) >> 1;
+        }
+        return;
+    }
+    for (em_u32 i = 0; i < count; i++) {
+        out[i] = (em_i32)((em_u32)in[i] << -shift);
     }
 }
 

@@ -34,11 +34,11 @@ struct em_layernorm_op {
 EM_INLINE void em_norm_strip(const struct em_norm_op *op, const em_i32 *in, em_i32 shift, em_i32 mantissa, em_i32 k,
                              const em_i32 *gains, em_i32 *out, em_u32 count)
 {
+    em_i32 normal[EM_STRIP];
     em_i32 units[EM_STRIP]; /* Q30, magnitude at most 1 */
     em_i32 products[EM_STRIP];
-    for (em_u32 i = 0; i < count; i++) {
-        units[i] = (em_i32)em_round_shift64((em_i64)em_round_shift(in[i], shift) * mantissa, 31 - k);
-    }
+    em_round_shift_each(in, shift, normal, count);
+    em_scale_all(normal, mantissa, 31 - k, units, count);
     em_scale_each(units, gains, op->out_shift, products, count);
     for (em_u32 i = 0; i < count; i++) {
         out[i] = products[i];
@@ -55,9 +55,13 @@ EM_UNUSED EM_NOINLINE static void em_rmsnorm(const struct em_norm_op *op, const 
         bits = bits > op->floor_bits ? bits : op->floor_bits;
         em_i32 shift = bits - EM_NORM_BITS;
         em_u64 total = 0;
-        for (em_u32 i = 0; i < width; i++) {
-            em_i64 x = em_round_shift(in[i], shift);
-            total += (em_u64)(x * x);
+        for (em_u32 i = 0; i < width; i += EM_STRIP) {
+            em_i32 normal[EM_STRIP];
+            em_u32 count = width - i < EM_STRIP ? width - i : EM_STRIP;
+            em_round_shift_each(in + i, shift, normal, count);
+            for (em_u32 j = 0; j < count; j++) {
+                total += (em_u64)((em_i64)normal[j] * normal[j]);
+            }
         }
         em_i32 fade = 2 * (bits - op->floor_bits);
         total += (em_u64)op->epsilon >> fade;

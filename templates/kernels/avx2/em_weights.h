@@ -17,6 +17,7 @@
 
 #include "em_avx2.h"
 #include "em_cache_types.h"
+#include "em_strips.h"
 
 #define EM_CACHE_BLOCK 8u
 
@@ -52,19 +53,6 @@ EM_NOINLINE EM_UNUSED static void em_scale_positions(const em_i32 *key_max, stru
     *largest = top;
 }
 
-/*
- * em_scale of eight dot products for a shift in [1, 62] and results that fit. Products are below 2^62: with 2^62 added
- * before, a logical shift is an arithmetic one whose result is 2^(62 - shift) too large.
- */
-EM_INLINE em_u32x8 em_scale_dots(em_u32x8 dots, em_u32x8 max, em_i32 shift)
-{
-    const em_u64x4 bias = em_broadcast64(((em_u64)1 << 62) + ((em_u64)1 << (shift - 1)));
-    const em_u32x8 excess = em_broadcast((em_u32)((em_u64)1 << (62 - shift)));
-    em_u64x4 even = (em_multiply_low((em_u64x4)dots, (em_u64x4)max) + bias) >> (em_u64)shift;
-    em_u64x4 odd = (em_multiply_low((em_u64x4)dots >> 32, (em_u64x4)max >> 32) + bias) >> (em_u64)shift;
-    return em_interleave(even, odd << 32) - excess;
-}
-
 /* Largest of eight signed lanes. */
 EM_INLINE em_i32 em_largest(em_u32x8 values)
 {
@@ -77,24 +65,12 @@ EM_INLINE em_i32 em_largest(em_u32x8 values)
     return top;
 }
 
-/* All bits of 32-bit lanes, of 64-bit lanes. */
-EM_INLINE em_u64 em_merge(em_u64x4 values)
-{
-    return values[0] | values[1] | values[2] | values[3];
-}
-
-EM_INLINE em_u32 em_merge_words(em_u32x8 values)
-{
-    em_u64 both = em_merge((em_u64x4)values);
-    return (em_u32)both | (em_u32)(both >> 32);
-}
-
 /* Scores of block `b` and the largest of them and `top`. hidden: in lanes outside of the span a score of -2^31. */
 EM_INLINE em_u32x8 em_scale_block(const struct em_attention_scratch *scratch, const em_i32 *key_max, em_u64 b,
                                   em_i32 shift, em_u32x8 hidden, em_u32x8 top)
 {
     em_u32x8 dots = ((const em_u32x8 *)(const void *)scratch->scores)[b];
-    em_u32x8 scores = em_scale_dots(dots, ((const em_u32x8 *)(const void *)key_max)[b], shift) | hidden;
+    em_u32x8 scores = em_scale_lanes(dots, ((const em_u32x8 *)(const void *)key_max)[b], shift) | hidden;
     ((em_u32x8 *)(void *)scratch->weights)[b] = scores;
     return em_max_each(top, scores);
 }
