@@ -35,7 +35,7 @@ const here = join(root, 'test', 'templates', 'kernels');
 const kernels = join(root, 'templates', 'kernels');
 const folder = mkdtempSync(join(tmpdir(), 'embed-model-kernels-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-t.setTimeout(300_000);
+t.setTimeout(1_100_000);
 
 interface Platform {
   readonly name: string;
@@ -285,7 +285,7 @@ for (const platform of platforms) {
   });
 
   const plain = !platform.flags.includes(sanitizers[2]!);
-  t.test(`attention with a constant head size: ${platform.name}`, { skip: skip || !plain }, async (t) => {
+  t.test(`attention with a constant head size: ${platform.name}`, { skip: skip || (!plain && 'covered without sanitizers') }, async (t) => {
     for (const headDim of [48, 67]) {
       const program = build(platform, 'kernel_driver', [], [`-DEM_HEAD_DIM=${headDim}`]);
       t.strictSame(differences(platform, program, headCases(headDim)), [], `heads of ${headDim}`);
