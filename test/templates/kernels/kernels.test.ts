@@ -35,7 +35,7 @@ const here = join(root, 'test', 'templates', 'kernels');
 const kernels = join(root, 'templates', 'kernels');
 const folder = mkdtempSync(join(tmpdir(), 'embed-model-kernels-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-t.setTimeout(1_100_000);
+t.setTimeout(1_100_000); // a bound for a busy machine: some seconds for each platform otherwise
 
 interface Platform {
   readonly name: string;
@@ -233,8 +233,13 @@ const full = process.env.EMBED_TEST_FULL === '1';
 const seeds = full ? Array.from({ length: 12 }, (_, i) => i + 1) : [1];
 const drawnPerSeed = full ? 300 : 90;
 
-/** Drawn anew for every platform that runs them: they are many. */
-const drawnCases = (set: KernelSet, seed: number) => fuzzCases(kernelSetOf(set), seed, drawnPerSeed);
+/** Drawn once for the platforms of a set; anew for each of them where there are many. */
+const drawn = new Map<KernelSet, KernelCase[]>();
+function drawnCases(set: KernelSet, seed: number): KernelCase[] {
+  const cases = drawn.get(set) ?? fuzzCases(kernelSetOf(set), seed, drawnPerSeed);
+  if (!full) drawn.set(set, cases);
+  return cases;
+}
 
 /** Logits with ties, plateaus and cliffs, under settings of every kind. */
 function sampleCases(vocabulary: number, logitsFrac: number): KernelCase[] {
@@ -275,11 +280,11 @@ for (const platform of platforms) {
     const cases = casesOf.get(platform.set)!;
     t.strictSame(differences(platform, program, cases), [], `${cases.length} cases`);
     for (const seed of seeds) {
-      const drawn = drawnCases(platform.set, seed);
+      const cases = drawnCases(platform.set, seed);
       t.strictSame(
-        differences(platform, program, drawn),
+        differences(platform, program, cases),
         [],
-        `${drawn.length} cases drawn from seed ${seed}`,
+        `${cases.length} cases drawn from seed ${seed}`,
       );
     }
   });
