@@ -11,7 +11,7 @@ import type { DryRun } from './dry-run.js';
 import { plannedEmission } from './emit/emit-bundle.js';
 import { goldenPrompt } from './evaluate/golden-prompt.js';
 import { defaultGoldenRuns } from './evaluate/golden-run.js';
-import { defaultOut, toIntegers } from './pipeline.js';
+import { defaultOut, pruned, toIntegers } from './pipeline.js';
 import type { StageContext } from './progress.js';
 
 /** Files of a bundle whose sizes depend on the compiler and on what is measured. */
@@ -20,8 +20,9 @@ const madeLater = ['bin/em-run', 'manifest.json', 'report/result.json'];
 /** What pipeline.build would do with the same options. Takes as long as its quantization, and throws what that throws. */
 export async function planBuild(options: BuildOptions, context: StageContext): Promise<DryRun> {
   const { target, plan, singleFile } = options;
-  const source = openModelSource(options.model, options.tokenizer);
+  const opened = openModelSource(options.model, options.tokenizer);
   try {
+    const source = pruned(opened, options, context);
     const { path, staging } = OutputFolder.planned(options.out ?? defaultOut(source, target));
     const { toolchain, commands } = await expectedToolchain(target, {
       prefer: options.toolchain,
@@ -57,6 +58,6 @@ export async function planBuild(options: BuildOptions, context: StageContext): P
       ],
     };
   } finally {
-    source.checkpoint.close();
+    opened.checkpoint.close();
   }
 }

@@ -7,6 +7,7 @@ import type { Command } from './command.js';
 import { completion } from './completion.js';
 import { doctor } from './doctor.js';
 import { evaluate } from './evaluate.js';
+import { exportCommand } from './export.js';
 import { help } from './help.js';
 import { inspect } from './inspect.js';
 import { laterCommands, notThereYet } from './later.js';
@@ -20,6 +21,7 @@ export const commands: readonly Command[] = [
   bench,
   evaluate,
   verify,
+  exportCommand,
   inspect,
   targetsCommand,
   doctor,

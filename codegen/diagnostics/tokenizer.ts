@@ -72,6 +72,11 @@ export const tokenizerDiagnostics = {
     fix: 'give --prune-vocab a text file like the text the model is for, and a model with its tokenizer',
     exit: 2,
   },
+  EM1142: {
+    what: 'bundle cannot be exported',
+    fix: 'give --out a new or empty folder, and a bundle of a Llama model whose projections have at most 8 bits',
+    exit: 2,
+  },
   EM1141: {
     what: 'pruned vocabulary is not one of this checkpoint',
     fix: 'use the checkpoint that the bundle was built from, or build it again',

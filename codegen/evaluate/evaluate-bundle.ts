@@ -137,6 +137,7 @@ function jobFor(
     ids,
     window,
     checkpoint: source.path,
+    kept: source.vocabulary === undefined ? null : Int32Array.from(source.vocabulary.ids),
     context: graph.context,
     logitsFrac: model.logitsFrac,
     matrices: options.integerCost ? matrices : null,

@@ -13,6 +13,7 @@ import type { DiagnosticCode } from '../diagnostics/catalog.js';
 import { EmbedError } from '../diagnostics/error.js';
 import { buildGraph } from '../graph/build.js';
 import type { QuantizedMatrix } from '../quantize/matrix.js';
+import { PrunedCheckpoint } from '../vocabulary/pruned-checkpoint.js';
 import { LogitsStream } from './logits-stream.js';
 import type { ValidationData } from './statistics.js';
 import { windowArguments } from './window-arguments.js';
@@ -26,6 +27,8 @@ export interface EvaluationTask extends ScoredWindows {
   readonly idsFile: string;
   /** Path of the checkpoint, and the context its graph is built for. */
   readonly checkpoint: string;
+  /** Where the bundle's vocabulary is pruned: the checkpoint's ids of its tokens. */
+  readonly kept: Int32Array | null;
   readonly context: number;
   /** Most bytes of float weights that stay in memory, for each float model. */
   readonly weightBytes: number;
@@ -56,7 +59,8 @@ async function score(
   port: MessagePort,
   stop: AbortController,
 ): Promise<EvaluationScores> {
-  const checkpoint = openCheckpoint(task.checkpoint);
+  const opened = openCheckpoint(task.checkpoint);
+  const checkpoint = task.kept === null ? opened : new PrunedCheckpoint(opened, task.kept);
   try {
     const graph = buildGraph(checkpoint, task.context);
     const scorerFor = (weights: FloatWeights) => {

@@ -175,7 +175,14 @@ t.test('bundles on this machine', { skip: obstacle }, async (t) => {
   t.test('the number of threads changes nothing', async (t) => {
     const idsFile = writeIds('threads.u16', 7 * CONTEXT);
     const job: EvaluationJob = {
-      ...{ target, idsFile, window: CONTEXT, ids: readIds(idsFile, VOCABULARY).ids, matrices: null },
+      ...{
+        target,
+        idsFile,
+        window: CONTEXT,
+        ids: readIds(idsFile, VOCABULARY).ids,
+        kept: null,
+        matrices: null,
+      },
       binary: join(native.bundle, 'bin', 'em-run'),
       blob: join(native.bundle, 'model.blob'),
       ...{ checkpoint: native.model, context: CONTEXT, logitsFrac: native.manifest.logitsFrac },

@@ -1,0 +1,96 @@
+/** export: the quantized model of a bundle as files that other programs read. */
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { readManifest } from '../bundle/manifest.js';
+import { EmbedError } from '../diagnostics/error.js';
+import { openReferenceSource, quantizeReference } from '../evaluate/reference-model.js';
+import type { StageContext } from '../progress.js';
+import {
+  huggingFaceConfig,
+  type PackScheme,
+  packedTensors,
+  packScheme,
+  quantizationConfig,
+} from './compressed-tensors.js';
+import { writeSafetensorsFile } from './safetensors-file.js';
+
+export interface ExportResult {
+  /** The folder that was written. */
+  readonly folder: string;
+  readonly scheme: PackScheme;
+  readonly tensors: number;
+  /** Quantized hash of the bundle, whose integers these are. */
+  readonly quantizedSha256: string;
+}
+
+/** Tokenizer files beside a checkpoint, which go along. */
+const tokenizerFiles = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'tokenizer.model',
+  'vocab.json',
+  'merges.txt',
+];
+
+/**
+ * Quantizes the checkpoint of a bundle again by the bundle's plan, checks that the integers are those of the bundle, and
+ * writes them to a new folder: config.json, quantization_config.json, model.safetensors and the tokenizer's files.
+ * Throws EM1401, EM2013, EM2014 (as eval does), EM1142 for what the format cannot hold and for a folder that is not new.
+ */
+export async function exportBundle(
+  bundle: string,
+  options: { readonly out: string; readonly model: string | null },
+  context: StageContext,
+): Promise<ExportResult> {
+  const folder = resolve(options.out);
+  if (existsSync(folder) && readdirSync(folder).length > 0)
+    throw refuse(folder, 'the folder is there and not empty');
+  const manifest = readManifest(bundle);
+  const source = openReferenceSource(manifest, options.model);
+  try {
+    const { checkpoint } = source;
+    const { config } = checkpoint;
+    if (config.family !== 'llama')
+      throw refuse(bundle, `the model is of the ${config.family} family; supported: llama`);
+    const { graph, matrices } = await quantizeReference(manifest, source, context);
+    const scheme = packScheme(graph, matrices);
+    if (scheme === null) throw refuse(bundle, 'a matrix has more than 8 bits');
+    const tensors = packedTensors(graph, matrices, checkpoint, scheme);
+    const quantization = quantizationConfig(scheme);
+    const staging = join(dirname(folder), `.${process.pid}.embed-model-export`);
+    try {
+      mkdirSync(staging, { recursive: true });
+      writeSafetensorsFile(join(staging, 'model.safetensors'), tensors);
+      const settings = { ...huggingFaceConfig(config), quantization_config: quantization };
+      writeFileSync(join(staging, 'config.json'), `${JSON.stringify(settings, null, 2)}\n`);
+      writeFileSync(join(staging, 'quantization_config.json'), `${JSON.stringify(quantization, null, 2)}\n`);
+      if (source.vocabulary === undefined) copyTokenizer(source.path, staging);
+      if (existsSync(folder)) rmdirSync(folder);
+      renameSync(staging, folder);
+    } finally {
+      rmSync(staging, { recursive: true, force: true });
+    }
+    return { folder, scheme, tensors: tensors.length, quantizedSha256: manifest.build.quantizedSha256 };
+  } finally {
+    source.checkpoint.close();
+  }
+}
+
+function copyTokenizer(from: string, to: string): void {
+  for (const name of tokenizerFiles) {
+    if (existsSync(join(from, name))) copyFileSync(join(from, name), join(to, name));
+  }
+}
+
+function refuse(where: string, why: string): EmbedError {
+  return new EmbedError('EM1142', { where, why });
+}
