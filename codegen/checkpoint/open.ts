@@ -31,6 +31,8 @@ export function openCheckpoint(path: string): Checkpoint {
         why: 'is a single safetensors file without its config.json',
         fix: 'give the folder that holds it beside its config.json',
       });
+    case 'llama2ts':
+      throw new EmbedError('EM1002', { where: path, why: `is a file of llama2.ts; ${supported}` });
     case 'crystal':
       throw new EmbedError('EM1002', { where: path, why: `is a .crystal file; ${supported}` });
     case null:

@@ -6,6 +6,7 @@ import type { Checkpoint } from '../checkpoint.js';
 import { FileSet } from '../file-set.js';
 import { type JsonObject, readJsonObject } from '../json-object.js';
 import { Settings } from '../settings.js';
+import { crystalSettings } from './crystal-settings.js';
 import { fromLlamaNames } from './llama-names.js';
 import { PickleDict } from './pickle-values.js';
 import { readPytorchFile } from './read-pytorch-file.js';
@@ -32,7 +33,7 @@ export function openPytorch(path: string): Checkpoint {
     const described =
       own === null
         ? { settings: readJsonObject(files.open(beside), mostConfigBytes), tensors }
-        : (fromLlamaNames(own, tensors) ?? { settings: own, tensors });
+        : (fromLlamaNames(own, tensors) ?? { settings: crystalSettings(own, tensors) ?? own, tensors });
     return assembleCheckpoint({
       path,
       format: 'pytorch',

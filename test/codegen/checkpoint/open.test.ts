@@ -53,6 +53,7 @@ t.test('the first bytes tell the format, the extension where they do not', (t) =
       /a single safetensors file/,
     ],
     ['model.crystal', Buffer.from('CRYS'), 'EM1002', /a .crystal file/],
+    ['ts.bin', Buffer.from('\x01\x05\0\0\0llama\x40'), 'EM1002', /a file of llama2.ts/],
     ['cut.bin', Buffer.from('24ka'), 'EM1018', /has 4 bytes/],
     ['notes.txt', Buffer.from('hello'), 'EM1002', /of no known format; Hugging Face folders, GGUF/],
     ['empty', Buffer.alloc(0), 'EM1002', /of no known format/],

@@ -76,7 +76,7 @@ t.test('a llama2.c checkpoint without a tokenizer', async (t) => {
   );
   const { text, document } = inspectPath(path);
   t.match(text, /format +llama2\.c version 0/);
-  t.match(text, /tokenizer +none that can be used: no tok12\.bin or tokenizer\.bin/);
+  t.match(text, /tokenizer +none that can be used: no tok12\.bin, tokenizer\.bin, tokenizer\.json/);
   t.match(document, { tokenizer: { source: null, tableBytes: null } });
 });
 

@@ -1,10 +1,11 @@
 /** PyTorch files: what is read, what is refused by name, and that nothing is ever run or inflated. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { BoundedFile } from '../../../../codegen/checkpoint/bounded-file.js';
 import { openCheckpoint } from '../../../../codegen/checkpoint/open.js';
+import { crystalSettings } from '../../../../codegen/checkpoint/pytorch/crystal-settings.js';
 import { PickleDict } from '../../../../codegen/checkpoint/pytorch/pickle-values.js';
 import {
   type PytorchFile,
@@ -355,7 +356,11 @@ t.test('that checkpoint is a GPT-2 with its own names', needsShared('models/slm4
 });
 
 t.test('the crystal', needsShared('models/crystal-788/model.pt'), (t) => {
-  reading(sharedPath('models', 'crystal-788', 'model.pt'), ({ tensors }) => {
+  reading(sharedPath('models', 'crystal-788', 'model.pt'), ({ root, tensors }) => {
+    const config = root.get('config');
+    const own = config instanceof PickleDict ? Object.fromEntries(config.named()) : {};
+    const beside = JSON.parse(readFileSync(sharedPath('models', 'crystal-788', 'config.json'), 'utf8'));
+    t.match(beside, crystalSettings(own, tensors)!, 'the settings of its config.json');
     t.strictSame(tensors.get('attention.positions')!.shape, [788, 128]);
     t.equal(tensors.get('attention.frozen')!.dtype, 'BOOL');
     for (const entry of tensors.values()) {
