@@ -68,8 +68,8 @@ EM_INLINE void em_narrow_query(const em_i32 *query, em_u32 head_dim, em_i32 shif
     em_u32 i = 0;
     for (; i + 8u <= head_dim; i += 8u) {
         const em_i32x4_anywhere *in = (const em_i32x4_anywhere *)(const void *)(query + i);
-        em_i32x4 low = em_round_shift_each32(in[0], em_splat32(-shift));
-        em_i32x4 high = em_round_shift_each32(in[1], em_splat32(-shift));
+        em_i32x4 low = em_round_shift_lanes32(in[0], em_splat32(-shift));
+        em_i32x4 high = em_round_shift_lanes32(in[1], em_splat32(-shift));
         *(em_i16x8 *)(void *)(out + i) = em_narrow32(low, high);
     }
     for (; i < head_dim; i++) {
@@ -131,8 +131,8 @@ EM_INLINE em_i32x4 em_dot_keys(const em_i16 *query, const em_i8 *keys, em_u32 he
 /* Four dot products as Q16 scores: em_scale by the magnitudes of the keys. counts: minus the shift, in [-63, 0]. */
 EM_INLINE em_i32x4 em_scale_dots(em_i32x4 dots, em_i32x4 key_max, em_u64x2 counts)
 {
-    em_i64x2 low = em_round_shift_each(em_smull32(dots, key_max), counts);
-    em_i64x2 high = em_round_shift_each(em_smull32_high(dots, key_max), counts);
+    em_i64x2 low = em_round_shift_lanes64(em_smull32(dots, key_max), counts);
+    em_i64x2 high = em_round_shift_lanes64(em_smull32_high(dots, key_max), counts);
     return em_max32(em_narrow64(low, high), em_splat32(-EM_I32_MAX));
 }
 
@@ -222,8 +222,8 @@ EM_INLINE em_i32x4 em_wide_weights(em_u32x4 exponentials, em_u32x4 value_max, em
 {
     em_u64x2 low = em_umull32(exponentials, value_max);
     em_u64x2 high = em_umull32_high(exponentials, value_max);
-    return __builtin_shufflevector((em_i32x4)em_round_shift_each((em_i64x2)low, counts),
-                                   (em_i32x4)em_round_shift_each((em_i64x2)high, counts), 0, 2, 4, 6);
+    return __builtin_shufflevector((em_i32x4)em_round_shift_lanes64((em_i64x2)low, counts),
+                                   (em_i32x4)em_round_shift_lanes64((em_i64x2)high, counts), 0, 2, 4, 6);
 }
 
 EM_INLINE struct em_weight_sums em_weights(const struct em_kv_cache *head, struct em_span span, em_i32 top,

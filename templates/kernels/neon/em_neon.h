@@ -255,8 +255,8 @@ EM_INLINE em_u64x2 em_add_pairs32(em_u64x2 sums, em_u32x4 pairs)
     return sums;
 }
 
-/* srshl, ushl on int32: as em_round_shift_each, and the same without rounding on uint32. */
-EM_INLINE em_i32x4 em_round_shift_each32(em_i32x4 values, em_i32x4 counts)
+/* srshl, ushl on int32: as em_round_shift_lanes64, and the same without rounding on uint32. */
+EM_INLINE em_i32x4 em_round_shift_lanes32(em_i32x4 values, em_i32x4 counts)
 {
     __asm__("srshl %0.4s, %0.4s, %1.4s" : "+w"(values) : "w"(counts));
     return values;
@@ -269,7 +269,7 @@ EM_INLINE em_u32x4 em_shift_each32(em_u32x4 values, em_i32x4 counts)
 }
 
 /* srshl: shifts each lane left by the int8 in the lowest byte of its count; right, rounding half up, where that is negative. */
-EM_INLINE em_i64x2 em_round_shift_each(em_i64x2 values, em_u64x2 counts)
+EM_INLINE em_i64x2 em_round_shift_lanes64(em_i64x2 values, em_u64x2 counts)
 {
     __asm__("srshl %0.2d, %0.2d, %1.2d" : "+w"(values) : "w"(counts));
     return values;
