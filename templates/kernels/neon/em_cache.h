@@ -16,13 +16,6 @@
 
 #define EM_CACHE_BLOCK 8u
 
-/* Unrolls the loop over a head, whose length is a constant in models. */
-#ifdef __clang__
-#define EM_UNROLL_HEAD _Pragma("clang loop unroll_count(4)")
-#else
-#define EM_UNROLL_HEAD _Pragma("GCC unroll 4")
-#endif
-
 EM_INLINE void em_store_key(const struct em_kv_cache *head, em_u32 head_dim, em_u32 position, const em_i8 *key)
 {
     __builtin_memcpy(head->keys + (em_u64)position * head_dim, key, head_dim);
@@ -95,7 +88,11 @@ EM_INLINE em_i32x4 em_dot_key(const em_i16x8 *query, const em_i8 *key, em_u32 he
 {
     em_i32x4 sums = em_splat32(0);
     em_u32 whole = head_dim & ~31u;
-    EM_UNROLL_HEAD
+#ifdef __clang__ /* in models a head has a constant length */
+    _Pragma("clang loop unroll_count(4)")
+#else
+    _Pragma("GCC unroll 4")
+#endif
     for (em_u32 at = 0; at < whole; at += 32u) {
         em_i8x16 first = *(const em_i8x16_anywhere *)(const void *)(key + at);
         em_i8x16 second = *(const em_i8x16_anywhere *)(const void *)(key + at + 16);

@@ -39,13 +39,6 @@
 /* Columns that an int16 lane holds: 32, 16, 8. */
 #define EM_LANE_COLUMNS(format) (64u >> (format))
 
-/* Unrolls the columns of a group completely. */
-#ifdef __clang__
-#define EM_UNROLL_GROUP _Pragma("clang loop unroll(full)")
-#else
-#define EM_UNROLL_GROUP _Pragma("GCC unroll 32")
-#endif
-
 /* Weights of a column: rows 0..15 and 16..31. */
 struct em_column {
     em_i8x16 low, high;
@@ -192,7 +185,11 @@ EM_INLINE void em_pass_group(em_u32 format, em_u32 tokens, const em_u8 *group, s
     const em_u8x16 *x = (const em_u8x16 *)(const void *)(group + EM_SUB_SCALE_BYTES);
     em_u8x16 even = *x;
     em_u8x16 odd = even;
-    EM_UNROLL_GROUP
+#ifdef __clang__ /* completely */
+    _Pragma("clang loop unroll(full)")
+#else
+    _Pragma("GCC unroll 32")
+#endif
     for (em_u32 column = 0; column < EM_GROUP; column++) {
         struct em_column w;
         if (format != EM_W4) {
