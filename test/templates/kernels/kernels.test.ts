@@ -290,12 +290,16 @@ for (const platform of platforms) {
   });
 
   const plain = !platform.flags.includes(sanitizers[2]!);
-  t.test(`attention with a constant head size: ${platform.name}`, { skip: skip || (!plain && 'covered without sanitizers') }, async (t) => {
-    for (const headDim of [48, 67]) {
-      const program = build(platform, 'kernel_driver', [], [`-DEM_HEAD_DIM=${headDim}`]);
-      t.strictSame(differences(platform, program, headCases(headDim)), [], `heads of ${headDim}`);
-    }
-  });
+  t.test(
+    `attention with a constant head size: ${platform.name}`,
+    { skip: skip || (!plain && 'covered without sanitizers') },
+    async (t) => {
+      for (const headDim of [48, 67]) {
+        const program = build(platform, 'kernel_driver', [], [`-DEM_HEAD_DIM=${headDim}`]);
+        t.strictSame(differences(platform, program, headCases(headDim)), [], `heads of ${headDim}`);
+      }
+    },
+  );
 
   t.test(`sampling and digest: ${platform.name}`, { skip }, async (t) => {
     for (const { vocabulary, logitsFrac, cases } of samplers) {
