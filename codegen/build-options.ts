@@ -1,4 +1,5 @@
 /** What a build is asked for, after the command line is understood. */
+import type { Place } from '../deploy/machine.js';
 import type { Target } from '../targets/target.js';
 import type { SamplingSettings } from './bundle/manifest.js';
 import type { Plan } from './quantize/plan.js';
@@ -44,7 +45,7 @@ export interface RunOptions {
   readonly threads: number;
   /** Tokens a prefill takes at a time; null: as many as the model can. */
   readonly chunk: number | null;
-  readonly mode: 'auto' | 'host' | 'emulator';
+  readonly mode: Place;
   /** Gets generated text as it comes. */
   readonly onText?: (text: string) => void;
 }

@@ -56,7 +56,7 @@ class Session {
     }
   }
 
-  private async runCommand({ command, argument, values, globals }: CommandLine): Promise<ExitCode> {
+  private async runCommand({ command, argument, operands, values, globals }: CommandLine): Promise<ExitCode> {
     const { output, progress } = this;
     if (globals.version) {
       const version = toolVersion();
@@ -67,7 +67,7 @@ class Session {
     if (command.cleansUp) this.interruption.watch(() => progress.say('stopping; again to stop at once'));
     if (globals.verbose) toolCommands.subscribe((line) => progress.say(`$ ${line}`));
     const context = { progress, signal: this.interruption.signal };
-    const invocation = { values, argument, output, context };
+    const invocation = { values, argument, operands, output, context };
     if (!globals['dry-run']) return command.run(invocation);
     if (command.dryRun === undefined) {
       throw notThereYet(`--dry-run of ${command.name}`, 'run it without; --verbose shows what it starts');

@@ -2,7 +2,7 @@
 import { type Manifest, readManifest } from '../codegen/bundle/manifest.js';
 import { EmbedError } from '../codegen/diagnostics/error.js';
 import type { StageContext } from '../codegen/progress.js';
-import type { LocalMode } from './local.js';
+import type { Place } from './machine.js';
 import { promptMsPerToken, type Rate, type Result, rateOf, speedOf } from './result.js';
 import { equalsGolden, type RunnerRequest, resultOf, runRunner } from './run-bundle.js';
 import type { RunOutcome } from './run-outcome.js';
@@ -16,12 +16,14 @@ export interface BenchOptions {
   readonly repeat: number;
   /** 0: one a processor. */
   readonly threads: number;
-  readonly mode: LocalMode;
+  readonly mode: Place;
 }
 
 /** What a benchmark knows beyond the record of one run. */
 export interface BenchFigures {
   readonly repeats: number;
+  /** Milliseconds of every decode step, a list a repeat. */
+  readonly tokenMs: readonly (readonly number[])[];
   /** Of the prompts of the repeats. */
   readonly promptTokensPerSecond: Rate;
   /** Blob + arena + what a runner may need besides. */
@@ -74,24 +76,33 @@ export async function benchBundle(
   const first = await run(warmUp);
   const repeats: RunOutcome[] = [];
   for (let i = 0; i < options.repeat; i++) repeats.push((await run(measured)).outcome);
-  progress.end(first.emulated ? 'emulated' : undefined);
+  const { machine } = first;
+  progress.end(machine.emulated ? 'emulated' : undefined);
 
   const ids = (outcome: RunOutcome) => outcome.tokens.map(({ id }) => id).join();
   const isSame = repeats.every((repeat) => ids(repeat) === ids(first.outcome));
-  const memory = bounded(manifest, first.emulated ? [] : repeats);
+  const memory = bounded(manifest, machine.transport === 'emulator' ? [] : repeats);
   const warnings = memory.peakRssWithinLimit === false ? [limitWarning(memory)] : [];
   const outcome = { ...first.outcome, memory: memory.largest };
   const matchesGolden = isSame ? isGolden : false;
-  const made = { outcome, emulated: first.emulated };
-  const result = await resultOf(bundle, manifest, made, null, matchesGolden, warnings);
+  const result = await resultOf(bundle, manifest, { outcome, machine }, null, matchesGolden, warnings);
   const { peakRssLimitBytes, peakRssWithinLimit } = memory;
   const promptTokensPerSecond = rateOf(promptMsPerToken(repeats));
   return {
     ...result,
     speed: speedOf([repeats[0]!, ...repeats.slice(1)]),
-    bench: { repeats: repeats.length, promptTokensPerSecond, peakRssLimitBytes, peakRssWithinLimit },
+    bench: {
+      repeats: repeats.length,
+      tokenMs: repeats.map(tokenMs),
+      promptTokensPerSecond,
+      peakRssLimitBytes,
+      peakRssWithinLimit,
+    },
   };
 }
+
+/** Milliseconds of the decode steps of a run, to 100 ns. */
+const tokenMs = ({ tokens }: RunOutcome) => tokens.slice(1).map(({ ns }) => Math.round(ns / 100) / 10_000);
 
 /** The prompt is of ids that the model takes: those of the golden runs, over and over. Throws EM1204. */
 export function benchRequests(manifest: Manifest, options: BenchOptions): BenchRequests {

@@ -31,14 +31,17 @@ export async function plannedRuns(
   }
 }
 
+/** Options of a run on this machine: what a board would start depends on what lies there already. */
+type Local<T extends { readonly mode: unknown }> = Omit<T, 'mode'> & { readonly mode: LocalMode };
+
 /** What runBundle would start. */
-export async function planRun(bundle: string, options: RunOptions): Promise<DryRun> {
+export async function planRun(bundle: string, options: Local<RunOptions>): Promise<DryRun> {
   const manifest = readManifest(bundle);
   return { files: [], ...(await plannedRuns(bundle, manifest, [options], options.mode)) };
 }
 
 /** What verifyBundle would start. */
-export async function planVerify(bundle: string, options: VerifyOptions): Promise<DryRun> {
+export async function planVerify(bundle: string, options: Local<VerifyOptions>): Promise<DryRun> {
   const { mode, layers, threads } = options;
   const manifest = readManifest(bundle);
   const [first] = manifest.golden;
@@ -51,7 +54,7 @@ export async function planVerify(bundle: string, options: VerifyOptions): Promis
 }
 
 /** What benchBundle would start. */
-export async function planBench(bundle: string, options: BenchOptions): Promise<DryRun> {
+export async function planBench(bundle: string, options: Local<BenchOptions>): Promise<DryRun> {
   const manifest = readManifest(bundle);
   const { golden, warmUp, measured } = benchRequests(manifest, options);
   const repeats = Array.from({ length: options.repeat }, () => measured);

@@ -1,5 +1,6 @@
 /** result.json: the one record of a build or run, from which every report is derived. A field not measured is null. */
 import type { Manifest } from '../codegen/bundle/manifest.js';
+import type { MachineDescription } from './machine.js';
 import type { RunOutcome } from './run-outcome.js';
 
 export interface Result {
@@ -13,13 +14,7 @@ export interface Result {
   };
   readonly target: string;
   readonly build: { readonly id: string; readonly quantizedSha256: string };
-  readonly board: {
-    readonly name: string | null;
-    readonly transport: 'host' | 'emulator' | 'ssh' | 'serial' | null;
-    readonly emulated: boolean;
-    readonly cpu: string | null;
-    readonly kernel: string | null;
-  };
+  readonly board: MachineDescription;
   readonly quantization: {
     readonly name: string;
     readonly bitsPerWeight: number;
@@ -75,9 +70,7 @@ export interface Speed {
 export interface RunFacts {
   readonly outcome: RunOutcome;
   readonly prompt: string | null;
-  readonly emulated: boolean;
-  readonly cpu: string | null;
-  readonly kernel: string | null;
+  readonly machine: MachineDescription;
   readonly matchesGolden: boolean | null;
   readonly binaryBytes: number;
 }
@@ -142,6 +135,14 @@ export function speedOf(runs: readonly [RunOutcome, ...RunOutcome[]]): Speed {
   };
 }
 
+const noMachine: MachineDescription = {
+  name: null,
+  transport: null,
+  emulated: false,
+  cpu: null,
+  kernel: null,
+};
+
 const noSpeed: Speed = {
   threads: null,
   promptTokens: null,
@@ -168,13 +169,7 @@ export function composeResult(
     model: { name: model.name, family: model.family, parameters: model.parameters, sha256: model.sha256 },
     target: manifest.target,
     build: manifest.build,
-    board: {
-      name: facts === null ? null : facts.emulated ? (manifest.targetSpec.emulator?.program ?? null) : 'host',
-      transport: facts === null ? null : facts.emulated ? 'emulator' : 'host',
-      emulated: facts?.emulated ?? false,
-      cpu: facts?.cpu ?? null,
-      kernel: facts?.kernel ?? null,
-    },
+    board: facts?.machine ?? noMachine,
     quantization: {
       name: manifest.plan.name,
       bitsPerWeight: manifest.quantization.bitsPerWeight,

@@ -1,6 +1,5 @@
-/** Runs a bundle on this machine, natively or under user-mode emulation, and makes its result record. */
+/** Runs a bundle, here or on a board, and makes its result record. */
 import { statSync } from 'node:fs';
-import { release } from 'node:os';
 import { join } from 'node:path';
 import type { RunOptions } from '../codegen/build-options.js';
 import {
@@ -11,8 +10,9 @@ import {
 } from '../codegen/bundle/manifest.js';
 import { EmbedError } from '../codegen/diagnostics/error.js';
 import type { StageContext } from '../codegen/progress.js';
-import { readHostCpu } from './host-cpu.js';
-import { findLauncher, type LocalMode, runLocally } from './local.js';
+import { findLauncher, type LocalMode } from './local.js';
+import { machineAt } from './local-machine.js';
+import type { MachineDescription, Place } from './machine.js';
 import { RecordParser } from './records.js';
 import { composeResult, type Result } from './result.js';
 import { RunCollector, type RunOutcome } from './run-outcome.js';
@@ -38,7 +38,7 @@ export interface RunnerRequest {
   readonly ignoreEnd?: boolean;
 }
 
-/** Arguments of em-run for a request, behind the blob. */
+/** Arguments of em-run for a request, behind the blob; where the trace goes is for the machine to say. */
 export function runnerArguments(request: RunnerRequest): string[] {
   const { prompt, ids, tokens, sampling, threads, chunk } = request;
   const args = ['--records', `--tokens=${tokens}`, `--threads=${threads}`];
@@ -47,7 +47,6 @@ export function runnerArguments(request: RunnerRequest): string[] {
   if (chunk !== null) args.push(`--chunk=${chunk}`);
   if (request.digest === false) args.push('--no-digest');
   if (request.ignoreEnd) args.push('--ignore-end');
-  if (request.trace !== undefined) args.push(`--trace=${request.trace}`);
   if (sampling.temperatureQ16 > 0) {
     args.push(`--temperature=${decimalOf(sampling.temperatureQ16)}`, `--seed=${sampling.seed}`);
     if (sampling.topK > 0) args.push(`--top-k=${sampling.topK}`);
@@ -68,7 +67,7 @@ export function runnerCommand(
 
 export interface RunnerRun {
   readonly outcome: RunOutcome;
-  readonly emulated: boolean;
+  readonly machine: MachineDescription;
 }
 
 /** Runs em-run of a bundle and collects its records. Throws EM3204 when it fails, EM3205 when it is of another build. */
@@ -76,7 +75,7 @@ export async function runRunner(
   bundle: string,
   manifest: Manifest,
   request: RunnerRequest,
-  mode: LocalMode,
+  place: Place,
   signal: AbortSignal,
   onText?: (text: string) => void,
 ): Promise<RunnerRun> {
@@ -90,18 +89,18 @@ export async function runRunner(
       if ((record.kind === 'token' || record.kind === 'done') && record.text !== '') onText?.(record.text);
     }
   };
-  const [binary, ...args] = runnerCommand(bundle, manifest, request);
-  const run = await runLocally(manifest.targetSpec, binary, args, {
-    mode,
+  const machine = machineAt(place);
+  const run = await machine.run(bundle, manifest, runnerArguments(request), {
     timeoutMs: RUN_LIMIT_MS,
     signal,
-    onStdoutChunk: (chunk) => take(parser.push(chunk)),
+    onStdout: (chunk) => take(parser.push(chunk)),
+    trace: request.trace ?? null,
   });
   take(parser.end());
   signal.throwIfAborted();
   const outcome = collector.outcome();
-  refuseFailure(manifest, binary, outcome, run);
-  return { outcome, emulated: run.emulated };
+  refuseFailure(manifest, join(bundle, 'bin', 'em-run'), outcome, run);
+  return { outcome, machine: await machine.describe(manifest) };
 }
 
 function refuseFailure(
@@ -142,14 +141,8 @@ const sameSampling = (a: SamplingSettings, b: SamplingSettings) =>
 export async function runBundle(bundle: string, options: RunOptions, context: StageContext): Promise<Result> {
   const manifest = readManifest(bundle);
   const warnings: string[] = [];
-  const { outcome, emulated } = await runRunner(
-    bundle,
-    manifest,
-    options,
-    options.mode,
-    context.signal,
-    options.onText,
-  );
+  const run = await runRunner(bundle, manifest, options, options.mode, context.signal, options.onText);
+  const { outcome } = run;
   const golden = manifest.golden.find(
     (g) =>
       g.promptIds.join() === outcome.promptIds.join() &&
@@ -157,7 +150,7 @@ export async function runBundle(bundle: string, options: RunOptions, context: St
       g.tokenIds.length === outcome.tokens.length,
   );
   const matchesGolden = golden === undefined ? null : equalsGolden(outcome, golden);
-  return resultOf(bundle, manifest, { outcome, emulated }, options.prompt, matchesGolden, warnings);
+  return resultOf(bundle, manifest, run, options.prompt, matchesGolden, warnings);
 }
 
 /** The record of a run that was made. */
@@ -169,19 +162,19 @@ export async function resultOf(
   matchesGolden: boolean | null,
   warnings: readonly string[],
 ): Promise<Result> {
-  // Under emulation the resident set and the processor are the emulator's, not the board's.
+  const { machine } = run;
+  // Under user-mode emulation the resident set and the processor are the emulator's, not the board's.
   const { memory } = run.outcome;
   const outcome =
-    run.emulated && memory !== null ? { ...run.outcome, memory: { ...memory, peakRss: null } } : run.outcome;
-  const cpu = run.emulated ? manifest.targetSpec.emulator?.args.join(' ') : (await readHostCpu()).model;
+    machine.transport === 'emulator' && memory !== null
+      ? { ...run.outcome, memory: { ...memory, peakRss: null } }
+      : run.outcome;
   return composeResult(
     manifest,
     {
       outcome,
       prompt,
-      emulated: run.emulated,
-      cpu: cpu ?? null,
-      kernel: run.emulated ? null : release(),
+      machine,
       matchesGolden,
       binaryBytes: statSync(join(bundle, 'bin', 'em-run')).size,
     },

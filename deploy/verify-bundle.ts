@@ -9,7 +9,7 @@ import {
 } from '../codegen/bundle/manifest.js';
 import { EmbedError } from '../codegen/diagnostics/error.js';
 import type { StageContext } from '../codegen/progress.js';
-import type { LocalMode } from './local.js';
+import type { Place } from './machine.js';
 import { type RunnerRequest, runRunner } from './run-bundle.js';
 import type { RunOutcome } from './run-outcome.js';
 import { type LayerReport, verifyLayers } from './verify-layers.js';
@@ -17,7 +17,7 @@ import { type LayerReport, verifyLayers } from './verify-layers.js';
 export interface VerifyOptions {
   /** Compare every op as well, with the checkpoint in float and with the integer reference. */
   readonly layers: boolean;
-  readonly mode: LocalMode;
+  readonly mode: Place;
   /** 0: one a processor. */
   readonly threads: number;
   /** Path of the checkpoint, for `layers`; absent: the one that the manifest names. */
@@ -145,7 +145,7 @@ async function verifyRuns(
   progress.begin('verify', work.length, 'run');
   for (const { golden, index, request } of work) {
     const run = await runRunner(bundle, manifest, request, options.mode, signal);
-    emulated = run.emulated;
+    emulated = run.machine.emulated;
     runs.push(compareRun(index, golden, request, run.outcome));
     progress.advance(1);
   }

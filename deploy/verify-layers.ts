@@ -17,7 +17,7 @@ import { bufferOf } from '../codegen/graph/graph.js';
 import type { IntegerModel } from '../codegen/lower/lower.js';
 import { definitionOf, type Step } from '../codegen/ops/index.js';
 import { breathe, type StageContext } from '../codegen/progress.js';
-import type { LocalMode } from './local.js';
+import type { Place } from './machine.js';
 import { runRunner } from './run-bundle.js';
 import { TraceReader } from './trace-reader.js';
 
@@ -107,7 +107,7 @@ export async function verifyLayers(
   bundle: string,
   manifest: Manifest,
   golden: GoldenRun,
-  options: { readonly mode: LocalMode; readonly threads: number; readonly model: string | null },
+  options: { readonly mode: Place; readonly threads: number; readonly model: string | null },
   context: StageContext,
 ): Promise<LayerReport> {
   const source = openReferenceSource(manifest, options.model);

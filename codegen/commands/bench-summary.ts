@@ -4,10 +4,10 @@ import type { Rate } from '../../deploy/result.js';
 import { printable } from '../diagnostics/printable.js';
 import { formatAmount, formatBytes, formatDuration, formatRate } from './quantities.js';
 import { fieldList } from './text-table.js';
+import { whereRun } from './where-run.js';
 
 export function benchSummary(result: BenchResult): string {
   const { model, board, build, quantization, speed, bench, output } = result;
-  const where = board.emulated ? `under ${board.name}` : `on this machine (${board.cpu ?? 'unknown CPU'})`;
   const { promptTokens, generatedTokens, timeToFirstTokenMs, threads } = speed;
   const steps = Math.max(0, (generatedTokens ?? 0) - 1);
   return fieldList([
@@ -18,7 +18,7 @@ export function benchSummary(result: BenchResult): string {
     [
       'run',
       printable(
-        `${where}, ${formatAmount(threads ?? 0, 'thread')}, ${formatAmount(bench.repeats, 'repeat')}`,
+        `${whereRun(board)}, ${formatAmount(threads ?? 0, 'thread')}, ${formatAmount(bench.repeats, 'repeat')}`,
       ),
     ],
     ...(board.emulated ? [['speed', 'emulated: says nothing about a board'] as const] : []),

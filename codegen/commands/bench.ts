@@ -1,8 +1,9 @@
 /** embed-model bench: how fast a bundle is, and how much memory it takes. */
 import type { BenchOptions } from '../../deploy/bench-bundle.js';
+import { anyPlaceOptions, atPlace, placeOfDryRun } from './board-options.js';
 import { defineCommand } from './command.js';
 import { integer, type OptionValues } from './option.js';
-import { contextRange, placeOf, placeOptions, threadsOption } from './run-options.js';
+import { contextRange, threadsOption } from './run-options.js';
 
 const options = {
   'prompt-tokens': integer(
@@ -19,7 +20,7 @@ const options = {
   ),
   repeat: integer('times to measure', { min: 1, max: 10_000 }, 5),
   threads: threadsOption,
-  ...placeOptions,
+  ...anyPlaceOptions,
 } as const;
 
 export const bench = defineCommand({
@@ -52,23 +53,22 @@ export const bench = defineCommand({
   exitCodes: { 1: 'the logits differ from the golden ones, or peak memory is above its limit' },
   async dryRun({ argument, values }) {
     const { planBench } = await import('../../deploy/planned-runs.js');
-    return planBench(argument!, benchOptions(values));
+    return planBench(argument!, { ...benchOptions(values), mode: placeOfDryRun(values) });
   },
   async run({ argument, values, output, context }) {
     const { benchBundle } = await import('../../deploy/bench-bundle.js');
     const { benchSummary } = await import('./bench-summary.js');
-    const result = await benchBundle(argument!, benchOptions(values), context);
+    const asked = benchOptions(values);
+    const result = await atPlace(argument!, values, context, (mode) =>
+      benchBundle(argument!, { ...asked, mode }, context),
+    );
     output.result(result, () => benchSummary(result));
     const isAsPromised = result.output.matchesGolden !== false && result.bench.peakRssWithinLimit !== false;
     return isAsPromised ? 0 : 1;
   },
 });
 
-function benchOptions({
-  host,
-  emulator,
-  'prompt-tokens': promptTokens,
-  ...given
-}: OptionValues<typeof options>): BenchOptions {
-  return { ...given, promptTokens, mode: placeOf({ host, emulator }) };
+function benchOptions(values: OptionValues<typeof options>): Omit<BenchOptions, 'mode'> {
+  const { 'prompt-tokens': promptTokens, tokens, repeat, threads } = values;
+  return { promptTokens, tokens, repeat, threads };
 }

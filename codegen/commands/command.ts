@@ -10,6 +10,8 @@ export interface Argument {
   readonly name: string;
   readonly help: string;
   readonly required: boolean;
+  /** Whether several can be given. */
+  readonly many?: true;
 }
 
 export interface Example {
@@ -22,6 +24,8 @@ export interface Invocation<T extends OptionTable = OptionTable> {
   readonly values: OptionValues<T>;
   /** What was given for the command's argument. */
   readonly argument: string | null;
+  /** All that was given for it; more than one only where the command takes many. */
+  readonly operands: readonly string[];
   readonly output: Output;
   /** What stages get. */
   readonly context: StageContext;

@@ -2,15 +2,18 @@
 import { EmbedError } from '../diagnostics/error.js';
 import { nearestName } from '../diagnostics/nearest-name.js';
 import { bench } from './bench.js';
+import { boards } from './boards.js';
 import { build } from './build.js';
 import type { Command } from './command.js';
 import { completion } from './completion.js';
+import { deploy } from './deploy.js';
 import { doctor } from './doctor.js';
 import { evaluate } from './evaluate.js';
 import { exportCommand } from './export.js';
 import { help } from './help.js';
 import { inspect } from './inspect.js';
 import { laterCommands, notThereYet } from './later.js';
+import { report } from './report.js';
 import { run } from './run.js';
 import { targetsCommand } from './targets.js';
 import { verify } from './verify.js';
@@ -22,6 +25,9 @@ export const commands: readonly Command[] = [
   evaluate,
   verify,
   exportCommand,
+  deploy,
+  boards,
+  report,
   inspect,
   targetsCommand,
   doctor,

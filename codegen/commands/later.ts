@@ -10,29 +10,13 @@ const ownPlan =
   'write a PLAN.json by hand and give it to --quantize; embed-model inspect CHECKPOINT shows sizes';
 const freestanding =
   'src/ of a bundle is freestanding C that can be compiled into anything; its interface is src/em.h';
-const resultFile = 'build and run write their result with --json; embed-model inspect RESULT shows one';
 const validate =
   'embed-model eval BUNDLE --text FILE measures what quantization costs and judges it by a limit of 2 %';
 
-export const laterCommands: Readonly<Record<string, string>> = {
-  deploy: bundleOnBoard,
-  boards: bundleOnBoard,
-  report: resultFile,
-};
+export const laterCommands: Readonly<Record<string, string>> = {};
 
 /** By name without dashes. */
 export const laterOptions: Readonly<Record<string, string>> = {
-  board: bundleOnBoard,
-  ssh: bundleOnBoard,
-  serial: bundleOnBoard,
-  identity: bundleOnBoard,
-  'known-hosts': bundleOnBoard,
-  'accept-new': bundleOnBoard,
-  login: bundleOnBoard,
-  'allow-slow': bundleOnBoard,
-  wait: bundleOnBoard,
-  force: bundleOnBoard,
-  ci: bundleOnBoard,
   install: bundleOnBoard,
   activations: 'activations are quantized dynamically, with a scale a token',
   'max-loss': validate,
@@ -43,11 +27,6 @@ export const laterOptions: Readonly<Record<string, string>> = {
   'kernel-module': freestanding,
   'kernel-headers': freestanding,
   'bare-metal': freestanding,
-  html: resultFile,
-  junit: resultFile,
-  markdown: resultFile,
-  baseline: resultFile,
-  'max-regression': resultFile,
 };
 
 /** EM1206. */

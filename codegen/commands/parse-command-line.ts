@@ -15,6 +15,7 @@ export interface CommandLine {
   /** null: only global options were given. */
   readonly command: Command | null;
   readonly argument: string | null;
+  readonly operands: readonly string[];
   readonly values: OptionValues<OptionTable>;
   readonly globals: Readonly<Record<GlobalOptionName, boolean>>;
 }
@@ -26,14 +27,16 @@ export interface CommandLine {
  */
 export function parseCommandLine(args: readonly string[]): CommandLine {
   const first = args.findIndex((word) => !isGlobal(word));
-  if (first < 0) return { command: null, argument: null, values: {}, globals: readGlobals(args) };
+  if (first < 0)
+    return { command: null, argument: null, operands: [], values: {}, globals: readGlobals(args) };
   const named = !args[first].startsWith('-');
   const command = findCommand(named ? args[first] : 'build');
   const rest = named ? args.filter((_, index) => index !== first) : args;
   const { values, positionals, switches } = readOptions(rest, command);
   const globals = readGlobals(switches.map((name) => `--${name}`));
   const wantsMore = !globals.help && !globals.version;
-  return { command, argument: wantsMore ? takeArgument(command, positionals) : null, values, globals };
+  const argument = wantsMore ? takeArgument(command, positionals) : null;
+  return { command, argument, operands: positionals, values, globals };
 }
 
 const isGlobal = (word: string) =>
@@ -137,7 +140,7 @@ function unknownOption(rawName: string, command: Command): EmbedError {
 }
 
 function takeArgument({ name, argument }: Command, positionals: readonly string[]): string | null {
-  const most = argument === null ? 0 : 1;
+  const most = argument === null ? 0 : argument.many ? Number.POSITIVE_INFINITY : 1;
   if (positionals.length > most) {
     const takes = argument === null ? 'takes options only' : `takes one ${argument.name}`;
     const extra = positionals.slice(most).map((word) => `'${word}'`);

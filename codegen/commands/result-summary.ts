@@ -5,6 +5,7 @@ import { printable } from '../diagnostics/printable.js';
 import type { BuildResult } from '../pipeline.js';
 import { formatAmount, formatBytes, formatCount, formatDuration, formatRate } from './quantities.js';
 import { fieldList } from './text-table.js';
+import { whereRun } from './where-run.js';
 
 type Row = readonly [string, string];
 
@@ -71,12 +72,11 @@ function sizeRows({ quantization, files, memory }: Result): Row[] {
 function runRows(result: Result, withText = true): Row[] {
   const { board, output, memory } = result;
   if (board.transport === null) return [['run', 'not run']];
-  const where = board.emulated ? `under ${board.name}` : `on this machine (${board.cpu ?? 'unknown CPU'})`;
   return [
     ...(withText && output.text !== null
       ? [['text', quoted(`${output.prompt ?? ''}${output.text}`)] as const]
       : []),
-    ['run', printable(where)],
+    ['run', printable(whereRun(board))],
     ['speed', speedText(result)],
     ...(memory.peakRssBytes === null ? [] : [['peak memory', formatBytes(memory.peakRssBytes)] as const]),
     ['logits', `digest ${output.logitsDigest ?? 'none'}${goldenText(output.matchesGolden)}`],

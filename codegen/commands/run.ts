@@ -1,10 +1,11 @@
 /** embed-model run: the program of a bundle, on this machine or under the emulator of its target. */
 import type { RunOptions } from '../build-options.js';
+import { anyPlaceOptions, atPlace, placeOfDryRun } from './board-options.js';
 import { defineCommand } from './command.js';
 import { integer, type OptionValues, prompt, q16, tokenIds, unsigned64 } from './option.js';
 import { quietProgress } from './progress.js';
 import { runSummary } from './result-summary.js';
-import { exclusive, placeOf, placeOptions, threadsOption, tokensOption } from './run-options.js';
+import { exclusive, threadsOption, tokensOption } from './run-options.js';
 
 const Q16_ONE = 65536;
 
@@ -24,7 +25,7 @@ const options = {
   seed: unsigned64('of the random numbers: the same seed, the same text', '0'),
   threads: threadsOption,
   chunk: integer('tokens of the prompt taken at a time', { min: 1, max: 2 ** 20 }, null, 'all'),
-  ...placeOptions,
+  ...anyPlaceOptions,
 } as const;
 
 export const run = defineCommand({
@@ -59,7 +60,7 @@ export const run = defineCommand({
   exitCodes: { 1: 'the logits differ from the golden ones that the bundle keeps for this prompt' },
   async dryRun({ argument, values }) {
     const { planRun } = await import('../../deploy/planned-runs.js');
-    return planRun(argument!, runOptions(values));
+    return planRun(argument!, { ...runOptions(values), mode: placeOfDryRun(values) });
   },
   async run({ argument, values, output, context }) {
     const asked = runOptions(values);
@@ -67,10 +68,12 @@ export const run = defineCommand({
     // Text and a bar would overwrite each other.
     const warn = (message: string) => context.progress.warn(message);
     const progress = output.sharesTerminal ? { ...quietProgress, warn } : context.progress;
-    const result = await runBundle(
-      argument!,
-      { ...asked, onText: (piece) => output.stream(piece) },
-      { ...context, progress },
+    const result = await atPlace(argument!, values, context, (mode) =>
+      runBundle(
+        argument!,
+        { ...asked, mode, onText: (piece) => output.stream(piece) },
+        { ...context, progress },
+      ),
     );
     output.endStream(result);
     output.say(output.sharesTerminal ? `\n${runSummary(result)}` : runSummary(result));
@@ -78,7 +81,7 @@ export const run = defineCommand({
   },
 });
 
-function runOptions(values: OptionValues<typeof options>): RunOptions {
+function runOptions(values: OptionValues<typeof options>): Omit<RunOptions, 'mode'> {
   if (values.prompt !== null && values.ids !== null) throw exclusive('--prompt', '--ids');
   return {
     prompt: values.prompt,
@@ -92,6 +95,5 @@ function runOptions(values: OptionValues<typeof options>): RunOptions {
     },
     threads: values.threads,
     chunk: values.chunk,
-    mode: placeOf(values),
   };
 }

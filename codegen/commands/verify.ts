@@ -1,7 +1,8 @@
 /** embed-model verify: does a bundle compute what the reference computes? */
+import { anyPlaceOptions, atPlace, placeOfDryRun } from './board-options.js';
 import { defineCommand } from './command.js';
 import { flag, text } from './option.js';
-import { placeOf, placeOptions, threadsOption } from './run-options.js';
+import { threadsOption } from './run-options.js';
 import { verifySummary } from './verify-summary.js';
 
 const options = {
@@ -12,7 +13,7 @@ const options = {
     'where the manifest says it was',
   ),
   threads: threadsOption,
-  ...placeOptions,
+  ...anyPlaceOptions,
 } as const;
 
 export const verify = defineCommand({
@@ -38,12 +39,13 @@ export const verify = defineCommand({
   exitCodes: { 1: 'the bundle computes something else than the reference' },
   async dryRun({ argument, values }) {
     const { planVerify } = await import('../../deploy/planned-runs.js');
-    return planVerify(argument!, { ...values, mode: placeOf(values) });
+    return planVerify(argument!, { ...values, mode: placeOfDryRun(values) });
   },
   async run({ argument, values, output, context }) {
-    const mode = placeOf(values);
     const { verifyBundle } = await import('../../deploy/verify-bundle.js');
-    const report = await verifyBundle(argument!, { ...values, mode }, context);
+    const report = await atPlace(argument!, values, context, (mode) =>
+      verifyBundle(argument!, { ...values, mode }, context),
+    );
     output.result(report, () => verifySummary(report));
     return report.matches ? 0 : 1;
   },

@@ -13,6 +13,7 @@ export interface Diagnostic {
   readonly exit: Exclude<ExitCode, 0>;
 }
 
+import { boardDiagnostics } from './board.js';
 import { bundleDiagnostics } from './bundle.js';
 import { checkpointDiagnostics } from './checkpoint.js';
 import type { ExitCode } from './exit-codes.js';
@@ -29,6 +30,7 @@ export const diagnostics = {
   ...bundleDiagnostics,
   ...quantizationDiagnostics,
   ...toolchainDiagnostics,
+  ...boardDiagnostics,
   ...programDiagnostics,
 } as const satisfies Record<string, Diagnostic>;
 

@@ -13,6 +13,7 @@ const sections: readonly (readonly [prefix: string, title: string])[] = [
   ['EM30', 'Toolchains'],
   ['EM31', 'Audit of the compiled code'],
   ['EM32', 'Running'],
+  ['EM40', 'Boards'],
   ['EM90', 'embed-model itself'],
 ];
 

@@ -8,7 +8,7 @@ import { findMisshape, type Shape } from './record-shape.js';
 const count: Shape = 'number|null';
 
 /** The fields of a result that are shown. */
-const resultShape: Shape = {
+export const resultShape: Shape = {
   fields: {
     model: { fields: { name: 'string', family: 'string', parameters: 'number' } },
     target: 'string',

@@ -1,0 +1,96 @@
+/** A board as data: what boards.json and the command line say of it, with the defaults filled in. */
+
+export interface SshSettings {
+  /** Host name, address, or a Host alias of ssh_config. */
+  readonly host: string;
+  readonly port?: number;
+  readonly user?: string;
+  /** Private key file. */
+  readonly identity?: string;
+  /** Environment variable that holds the password. */
+  readonly passwordEnv?: string;
+  readonly knownHosts?: string;
+  /** SHA256:... of the host key: then no known_hosts file is asked. */
+  readonly fingerprint?: string;
+  /** [USER@]HOST[:PORT] or alias. */
+  readonly jump?: string;
+  /** ssh_config file instead of ~/.ssh/config. */
+  readonly config?: string;
+}
+
+export interface SerialSettings {
+  /** Device; best by its stable name below /dev/serial/by-id. */
+  readonly port: string;
+  /** Bits a second; 115200 where it is not given. */
+  readonly baud?: number;
+  readonly login?: string;
+  /** Environment variable that holds the password. */
+  readonly passwordEnv?: string;
+  /** Regular expression for the end of the prompt. */
+  readonly prompt?: string;
+}
+
+/** Time limits of the stages, in seconds. */
+export interface StageLimits {
+  /** Until somebody is logged in. */
+  readonly connect: number;
+  /** One small command, such as a look at /proc. */
+  readonly command: number;
+  /** The upload of one bundle. */
+  readonly upload: number;
+  /** One run of the program. */
+  readonly run: number;
+}
+
+export const defaultLimits: StageLimits = { connect: 20, command: 30, upload: 3600, run: 3600 };
+
+/** An entry of boards.json as it stands there. */
+export interface BoardEntry {
+  readonly name: string;
+  readonly target?: string;
+  readonly ssh?: SshSettings;
+  readonly serial?: SerialSettings;
+  readonly folder?: string;
+  readonly keepBytes?: number;
+  readonly features?: readonly string[];
+  readonly emulated?: boolean;
+  readonly timeouts?: Partial<StageLimits>;
+  readonly notes?: string;
+}
+
+/** A board with its one transport. */
+export interface Board {
+  readonly name: string;
+  /** Name of its target; null: not said. */
+  readonly target: string | null;
+  readonly transport:
+    | { readonly kind: 'ssh'; readonly ssh: SshSettings }
+    | { readonly kind: 'serial'; readonly serial: SerialSettings };
+  /** On the board, for bundles and the lock; ~/ is the home folder of who logs in. */
+  readonly folder: string;
+  /** Bytes of bundles that may stay on the board, the newest first; the one in use always stays. */
+  readonly keepBytes: number;
+  readonly features: readonly string[];
+  readonly emulated: boolean;
+  readonly limits: StageLimits;
+}
+
+const defaultFolder = '~/.cache/embed-model';
+const defaultKeepBytes = 500e6;
+
+/** Fills in what the entry leaves open. The entry must have a transport; SSH goes first where it has both. */
+export function boardOf(entry: BoardEntry): Board {
+  const { name, ssh, serial } = entry;
+  const transport =
+    ssh !== undefined ? ({ kind: 'ssh', ssh } as const) : ({ kind: 'serial', serial: serial! } as const);
+  return {
+    name,
+    target: entry.target ?? null,
+    transport,
+    folder: entry.folder ?? defaultFolder,
+    keepBytes: entry.keepBytes ?? defaultKeepBytes,
+    features: entry.features ?? [],
+    emulated: entry.emulated ?? false,
+    limits: { ...defaultLimits, ...entry.timeouts },
+  };
+}

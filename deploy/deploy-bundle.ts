@@ -1,0 +1,122 @@
+/** deploy: brings a bundle to a board, proves there that it computes what the reference computes, and measures it. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Manifest, readManifest } from '../codegen/bundle/manifest.js';
+import { EmbedError } from '../codegen/diagnostics/error.js';
+import type { StageContext } from '../codegen/progress.js';
+import { type BenchResult, benchBundle } from './bench-bundle.js';
+import type { Board } from './boards/board.js';
+import { equalsGolden, runRunner } from './run-bundle.js';
+import { compareConditions } from './session/board-conditions.js';
+import type { BoardMachine } from './session/board-machine.js';
+import type { SessionOptions } from './session/board-session.js';
+import { withBoard } from './session/with-board.js';
+
+export interface DeployOptions {
+  readonly promptTokens: number | null;
+  readonly tokens: number | null;
+  readonly repeat: number;
+  /** 0: one a processor of the board. */
+  readonly threads: number;
+  /** Deploys also what was not accepted. */
+  readonly force: boolean;
+}
+
+export interface DeployFigures {
+  /** Bytes that went to the board; 0: it had all of them. */
+  readonly sentBytes: number;
+  /** Golden runs of the manifest, and how many of them came out equal. */
+  readonly goldenRuns: number;
+  readonly goldenEqual: number;
+}
+
+export interface DeployResult extends BenchResult {
+  readonly deployment: DeployFigures;
+}
+
+/**
+ * Throws EM1401, EM4037 for a bundle that was not accepted, and what withBoard and benchBundle throw. Logits that differ are no
+ * error but in the result, and nothing is measured then that looks like a success: they are never tried again.
+ */
+export async function deployBundle(
+  bundle: string,
+  board: Board,
+  options: DeployOptions,
+  session: SessionOptions,
+  context: StageContext,
+): Promise<DeployResult> {
+  const manifest = readManifest(bundle);
+  if (!options.force) refuseUnaccepted(bundle);
+  return withBoard(board, manifest, session, async (machine) => {
+    await machine.provide(bundle, manifest);
+    const goldenEqual = await runGolden(bundle, manifest, machine, options.threads, context);
+    const before = await machine.readConditions();
+    const result = await benchBundle(bundle, { ...options, mode: machine }, context);
+    const conditions = compareConditions(before, await machine.readConditions());
+    const goldenRuns = manifest.golden.length;
+    const matchesGolden = goldenEqual === goldenRuns ? result.output.matchesGolden : false;
+    return {
+      ...result,
+      board: { ...result.board, conditions },
+      output: { ...result.output, matchesGolden },
+      warnings: [...result.warnings, ...(conditions.throttled ? [throttledWarning] : [])],
+      deployment: { sentBytes: machine.sentBytes, goldenRuns, goldenEqual },
+    };
+  });
+}
+
+const throttledWarning = 'the board was slowed down by heat or low voltage while it was measured';
+
+async function runGolden(
+  bundle: string,
+  manifest: Manifest,
+  machine: BoardMachine,
+  threads: number,
+  { progress, signal }: StageContext,
+): Promise<number> {
+  let equal = 0;
+  progress.begin('golden', manifest.golden.length, 'run');
+  for (const golden of manifest.golden) {
+    const { promptIds: ids, tokenIds, sampling } = golden;
+    const request = { prompt: null, ids, tokens: tokenIds.length, sampling, threads, chunk: null };
+    const { outcome } = await runRunner(bundle, manifest, request, machine, signal);
+    if (equalsGolden(outcome, golden)) equal += 1;
+    progress.advance(1);
+  }
+  progress.end(
+    equal === manifest.golden.length ? 'logits equal the reference' : 'LOGITS DIFFER from the reference',
+  );
+  return equal;
+}
+
+/** A bundle whose quantization was judged too lossy, or that failed its golden runs when it was built. */
+function refuseUnaccepted(bundle: string): void {
+  for (const name of ['validation_report.json', 'result.json']) {
+    const path = join(bundle, 'report', name);
+    if (!existsSync(path)) continue;
+    const record = readRecord(path);
+    const isRefused =
+      record.accepted === false ||
+      record.quantization?.accepted === false ||
+      record.output?.matchesGolden === false;
+    if (isRefused) throw new EmbedError('EM4037', { where: bundle, why: `${path} says so` });
+  }
+}
+
+interface JudgedRecord {
+  readonly accepted?: unknown;
+  readonly quantization?: { readonly accepted?: unknown };
+  readonly output?: { readonly matchesGolden?: unknown };
+}
+
+function readRecord(path: string): JudgedRecord {
+  try {
+    return (JSON.parse(readFileSync(path, 'utf8')) ?? {}) as JudgedRecord;
+  } catch (cause) {
+    throw new EmbedError('EM1401', {
+      where: path,
+      why: cause instanceof Error ? cause.message : String(cause),
+      cause,
+    });
+  }
+}

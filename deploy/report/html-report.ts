@@ -1,0 +1,127 @@
+/** report.html: one file that needs no other and no network. */
+import { type Comparison, decodeRates, median } from './baseline.js';
+import { escapeMarkup } from './escape-markup.js';
+import { histogram, lineChart, stackedBar } from './html-charts.js';
+import { boardName, type ReportResult, seriesOf, verdictOf } from './report-result.js';
+
+const style = `:root{color-scheme:light dark;--line:#8884;--soft:#777}
+body{font:15px/1.45 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.5rem;border-bottom:1px solid var(--line);padding-bottom:.3rem}
+.wide{overflow-x:auto}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);white-space:nowrap}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.passed{color:#2f855a}.failed{color:#c53030;font-weight:700}
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1rem}
+figure{margin:0;border:1px solid var(--line);border-radius:6px;padding:.6rem}figcaption{font-weight:600}.unit{color:var(--soft);font-weight:400}
+svg{width:100%;height:auto}.grid{stroke:var(--line)}.axis{font-size:11px;fill:var(--soft)}.label{font-size:12px;fill:currentColor}
+.end{text-anchor:end}.middle{text-anchor:middle}dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}`;
+
+/** `history`: earlier results of the same series, oldest first. */
+export function htmlReport(
+  results: readonly ReportResult[],
+  comparisons: readonly Comparison[],
+  history: readonly ReportResult[],
+): string {
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>embed-model report</title><style>${style}</style></head><body>
+<h1>embed-model report</h1>
+${overview(results, comparisons)}
+${results.map((result) => section(result, history)).join('\n')}
+</body></html>
+`;
+}
+
+function overview(results: readonly ReportResult[], comparisons: readonly Comparison[]): string {
+  const head = ['board', 'model', 'target', 'decode tok/s', 'p5', 'p95', 'prefill tok/s', 'change', 'logits'];
+  const isNumber = (index: number) => index >= 3 && index <= 7;
+  const cell = (tag: string, text: string, index: number, kind = '') =>
+    `<${tag}${isNumber(index) ? ' class="n"' : kind === '' ? '' : ` class="${kind}"`}>${escapeMarkup(text)}</${tag}>`;
+  const rows = results.map((result) => {
+    const { tokensPerSecond, promptTokensPerSecond } = result.speed;
+    const change = comparisons.find(({ series, what }) => series === seriesOf(result) && what === 'decode');
+    const texts = [
+      `${boardName(result)}${result.board.emulated ? ' (emulated)' : ''}`,
+      result.model.name,
+      result.target,
+      figure(tokensPerSecond.median),
+      figure(tokensPerSecond.p5),
+      figure(tokensPerSecond.p95),
+      figure(promptTokensPerSecond),
+      change === undefined ? '' : `${change.changePercent.toFixed(1)} %${change.isRegression ? ' !' : ''}`,
+    ];
+    const verdict = verdictOf(result);
+    const words = { passed: 'equal', failed: 'DIFFER', 'not checked': 'not checked' } as const;
+    return `<tr>${texts.map((text, index) => cell('td', text, index)).join('')}${cell('td', words[verdict], 8, verdict.replace(' ', '-'))}</tr>`;
+  });
+  const titles = head.map((text, index) => cell('th', text, index)).join('');
+  return `<div class="wide"><table><thead><tr>${titles}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
+}
+
+function section(result: ReportResult, history: readonly ReportResult[]): string {
+  const { memory, board } = result;
+  const tokenMs = result.bench?.tokenMs ?? [];
+  const code = result.files.textBytes ?? 0;
+  const parts = [
+    ['weights', memory.weightsBytes],
+    ['KV cache', memory.kvCacheBytes],
+    ['activations', memory.activationBytes],
+    ['code', code],
+  ] as const;
+  const earlier = history.filter((one) => seriesOf(one) === seriesOf(result));
+  const rates = [...earlier, result].flatMap((one) => {
+    const own = decodeRates(one);
+    return own.length === 0 ? [] : [median(own)];
+  });
+  const charts = [
+    lineChart(
+      'Speed over the text',
+      tokenMs.map((ms) => ms.map((one) => 1000 / one)),
+      'generated token',
+      'tokens/s, a line a repeat',
+    ),
+    histogram('Latency', tokenMs.flat(), 'ms a token'),
+    stackedBar(
+      'Memory',
+      parts.filter(([, bytes]) => bytes > 0).map(([name, bytes]) => [name, bytes / 1e6]),
+      'MB',
+    ),
+    lineChart('History', [rates], 'run', 'decode tokens/s'),
+  ];
+  return `<section><h2>${escapeMarkup(`${boardName(result)}: ${result.model.name} for ${result.target}`)}</h2>
+${board.emulated ? '<p>Emulated: its speed says nothing about a board.</p>' : ''}
+${facts(result)}
+<div class="charts">${charts.join('\n')}</div></section>`;
+}
+
+function facts(result: ReportResult): string {
+  const { board, build, quantization, speed, memory, output } = result;
+  const { conditions } = board;
+  const pair = (unit: string, { before, after }: { before: number | null; after: number | null }) =>
+    before === null && after === null ? null : `${figure(before)} to ${figure(after)} ${unit}`;
+  const rows: readonly (readonly [string, string | null])[] = [
+    ['reached by', board.transport],
+    ['processor', board.cpu],
+    ['kernel', board.kernel],
+    ['build', build.id],
+    ['quantization', `${quantization.name}, ${quantization.bitsPerWeight.toFixed(2)} bits a weight`],
+    ['threads', speed.threads === null ? null : String(speed.threads)],
+    [
+      'first token',
+      speed.timeToFirstTokenMs === null ? null : `after ${figure(speed.timeToFirstTokenMs)} ms`,
+    ],
+    ['peak memory', memory.peakRssBytes === null ? null : `${figure(memory.peakRssBytes / 1e6)} MB`],
+    ['logits digest', output.logitsDigest],
+    ['governor', conditions?.governor ?? null],
+    ['clock', conditions === undefined ? null : pair('MHz', conditions.frequencyMHz)],
+    ['temperature', conditions === undefined ? null : pair('°C', conditions.temperatureC)],
+    ['throttled', conditions?.throttled == null ? null : conditions.throttled ? 'YES' : 'no'],
+    ['energy', conditions?.energyJ == null ? null : `${figure(conditions.energyJ)} J`],
+    ['warnings', result.warnings.length === 0 ? null : result.warnings.join('; ')],
+  ];
+  const shown = rows.flatMap(([name, value]) =>
+    value === null ? [] : [`<dt>${name}</dt><dd>${escapeMarkup(value)}</dd>`],
+  );
+  return `<dl>${shown.join('')}</dl>`;
+}
+
+const figure = (value: number | null): string =>
+  value === null ? '-' : String(Number(value.toPrecision(4)));

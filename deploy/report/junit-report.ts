@@ -1,0 +1,98 @@
+/** JUnit XML in the form that CI systems read (the schema of the Jenkins xUnit plugin, junit-10.xsd): a suite a result. */
+import type { Comparison } from './baseline.js';
+import { escapeMarkup } from './escape-markup.js';
+import { boardName, type ReportResult, seriesOf, verdictOf } from './report-result.js';
+
+interface TestCase {
+  readonly name: string;
+  readonly seconds: number;
+  readonly failure: string | null;
+  readonly skipped: string | null;
+}
+
+export function junitReport(results: readonly ReportResult[], comparisons: readonly Comparison[]): string {
+  const suites = results.map((result) => suiteOf(result, comparisons));
+  const total = (count: (suite: Suite) => number) => suites.reduce((sum, suite) => sum + count(suite), 0);
+  const failures = total(({ cases }) => cases.filter(({ failure }) => failure !== null).length);
+  const tests = total(({ cases }) => cases.length);
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites name="embed-model" tests="${tests}" failures="${failures}" errors="0">`,
+    ...suites.map(suiteXml),
+    '</testsuites>',
+    '',
+  ].join('\n');
+}
+
+interface Suite {
+  readonly name: string;
+  readonly cases: readonly TestCase[];
+  readonly properties: readonly (readonly [string, string])[];
+}
+
+function suiteOf(result: ReportResult, comparisons: readonly Comparison[]): Suite {
+  const { speed, memory, build, board, model, target } = result;
+  const decodeSeconds = (result.bench?.tokenMs ?? []).flat().reduce((sum, ms) => sum + ms / 1000, 0);
+  const golden = {
+    passed: null,
+    'not checked': null,
+    failed: 'tokens or logits digest differ from the reference',
+  };
+  const verdict = verdictOf(result);
+  const cases: TestCase[] = [
+    {
+      name: 'logits equal the reference',
+      seconds: decodeSeconds,
+      failure: golden[verdict],
+      skipped: verdict === 'not checked' ? 'nothing to compare with' : null,
+    },
+    ...comparisons
+      .filter(({ series }) => series === seriesOf(result))
+      .map((one) => ({
+        name: `${one.what} speed`,
+        seconds: 0,
+        failure: one.isRegression
+          ? `${one.found.toFixed(2)} tokens/s, ${one.changePercent.toFixed(1)} % against ${one.expected.toFixed(2)}`
+          : null,
+        skipped: null,
+      })),
+  ];
+  const figures: readonly (readonly [string, string | number | null])[] = [
+    ['board', boardName(result)],
+    ['transport', board.transport],
+    ['emulated', String(board.emulated)],
+    ['cpu', board.cpu],
+    ['kernel', board.kernel],
+    ['model', model.name],
+    ['target', target],
+    ['build', build.id],
+    ['tokensPerSecond', speed.tokensPerSecond.median],
+    ['promptTokensPerSecond', speed.promptTokensPerSecond],
+    ['timeToFirstTokenMs', speed.timeToFirstTokenMs],
+    ['peakRssBytes', memory.peakRssBytes],
+  ];
+  const properties = figures.flatMap(([name, value]) =>
+    value === null ? [] : [[name, String(value)] as const],
+  );
+  return { name: `${boardName(result)}.${model.name}.${target}`, cases, properties };
+}
+
+function suiteXml({ name, cases, properties }: Suite): string {
+  const failures = cases.filter(({ failure }) => failure !== null).length;
+  const skipped = cases.filter((one) => one.skipped !== null).length;
+  const seconds = cases.reduce((sum, one) => sum + one.seconds, 0);
+  return [
+    `  <testsuite name="${escapeMarkup(name)}" tests="${cases.length}" failures="${failures}" errors="0" skipped="${skipped}" time="${seconds.toFixed(3)}">`,
+    '    <properties>',
+    ...properties.map(([key, value]) => `      <property name="${key}" value="${escapeMarkup(value)}"/>`),
+    '    </properties>',
+    ...cases.map((one) => caseXml(name, one)),
+    '  </testsuite>',
+  ].join('\n');
+}
+
+function caseXml(suite: string, { name, seconds, failure, skipped }: TestCase): string {
+  const head = `    <testcase classname="${escapeMarkup(suite)}" name="${name}" time="${seconds.toFixed(3)}"`;
+  if (failure !== null) return `${head}><failure message="${escapeMarkup(failure)}"/></testcase>`;
+  return skipped === null ? `${head}/>` : `${head}><skipped message="${skipped}"/></testcase>`;
+}

@@ -1,0 +1,66 @@
+/** Results as reports take them: those of build, run, bench and deploy, read from files that anybody may have written. */
+import { parseJsonObject } from '../../codegen/checkpoint/json-object.js';
+import { resultShape } from '../../codegen/commands/inspect/inspect-result.js';
+import { findMisshape, type Shape } from '../../codegen/commands/inspect/record-shape.js';
+import { readSmallFile } from '../../codegen/commands/read-small-file.js';
+import { EmbedError } from '../../codegen/diagnostics/error.js';
+import type { BenchFigures } from '../bench-bundle.js';
+import type { DeployFigures } from '../deploy-bundle.js';
+import type { Result } from '../result.js';
+
+export interface ReportResult extends Result {
+  readonly bench?: BenchFigures;
+  readonly deployment?: DeployFigures;
+}
+
+/** A thousand results of a thousand tokens. */
+const mostBytes = 64 << 20;
+
+const benchShape: Shape = { fields: { repeats: 'number', tokenMs: { each: { each: 'number' } } } };
+const deploymentShape: Shape = { fields: { goldenRuns: 'number', goldenEqual: 'number' } };
+const speedShape: Shape = {
+  fields: {
+    tokensPerSecond: { fields: { median: 'number|null', p5: 'number|null', p95: 'number|null' } },
+    msPerToken: { fields: { p50: 'number|null', p90: 'number|null', p99: 'number|null' } },
+  },
+};
+
+/** The results of the files in their order: a file holds one, or {"results": [...]}. Throws EM4041. */
+export function readResults(paths: readonly string[]): ReportResult[] {
+  return paths.flatMap((path) => {
+    const record = parseJsonObject(readSmallFile(path, mostBytes, 'EM4041'), path, 'EM4041');
+    const records: readonly unknown[] = Array.isArray(record.results) ? record.results : [record];
+    return records.map((one) => checked(one, path));
+  });
+}
+
+function checked(value: unknown, path: string): ReportResult {
+  const { schemaVersion, bench, deployment, speed } = (value ?? {}) as Record<string, unknown>;
+  const wrong =
+    schemaVersion !== 1
+      ? `schemaVersion is ${String(schemaVersion)}; this version reads 1`
+      : (findMisshape(value, resultShape) ??
+        findMisshape(speed, speedShape, 'speed') ??
+        (bench === undefined ? null : findMisshape(bench, benchShape, 'bench')) ??
+        (deployment === undefined ? null : findMisshape(deployment, deploymentShape, 'deployment')));
+  if (wrong !== null) throw new EmbedError('EM4041', { where: path, why: wrong });
+  return value as ReportResult;
+}
+
+/** Where it was measured, in a word. */
+export const boardName = ({ board }: ReportResult): string => board.name ?? 'not run';
+
+/** What of a result belongs together over time: board, model, target, quantization and threads. */
+export const seriesOf = (result: ReportResult): string =>
+  [boardName(result), result.model.name, result.target, result.quantization.name, result.speed.threads].join(
+    ' / ',
+  );
+
+export type Verdict = 'passed' | 'failed' | 'not checked';
+
+/** Whether what ran computes what the reference does. */
+export function verdictOf({ output, deployment }: ReportResult): Verdict {
+  if (deployment !== undefined && deployment.goldenEqual !== deployment.goldenRuns) return 'failed';
+  if (output.matchesGolden === null) return 'not checked';
+  return output.matchesGolden ? 'passed' : 'failed';
+}

@@ -1,0 +1,72 @@
+/** Many results in one table: for a terminal, and as Markdown. */
+
+import { textTable } from '../../codegen/commands/text-table.js';
+import { printable } from '../../codegen/diagnostics/printable.js';
+import type { Comparison } from './baseline.js';
+import { boardName, type ReportResult, seriesOf, verdictOf } from './report-result.js';
+
+const titles = [
+  'board',
+  'model',
+  'target',
+  'decode tok/s',
+  'prefill tok/s',
+  'first token ms',
+  'p99 ms',
+  'peak MB',
+  'logits',
+];
+const numeric = new Set([3, 4, 5, 6, 7]);
+
+function cells(result: ReportResult, comparisons: readonly Comparison[]): string[] {
+  const { board, model, target, speed, memory } = result;
+  const figure = (value: number | null, digits = 1) => (value === null ? '-' : value.toFixed(digits));
+  const change = (what: Comparison['what']) => {
+    const found = comparisons.find((one) => one.series === seriesOf(result) && one.what === what);
+    if (found === undefined) return '';
+    const sign = found.changePercent < 0 ? '' : '+';
+    return ` (${sign}${found.changePercent.toFixed(1)} %${found.isRegression ? ', REGRESSION' : ''})`;
+  };
+  return [
+    `${boardName(result)}${board.emulated ? ' (emulated)' : ''}`,
+    model.name,
+    target,
+    figure(speed.tokensPerSecond.median) + change('decode'),
+    figure(speed.promptTokensPerSecond) + change('prefill'),
+    figure(speed.timeToFirstTokenMs),
+    figure(speed.msPerToken.p99, 2),
+    figure(memory.peakRssBytes === null ? null : memory.peakRssBytes / 1e6, 2),
+    { passed: 'equal', failed: 'DIFFER', 'not checked': 'not checked' }[verdictOf(result)],
+  ];
+}
+
+export function textReport(results: readonly ReportResult[], comparisons: readonly Comparison[]): string {
+  const columns = titles.map(
+    (title, index) => ({ title, align: numeric.has(index) ? 'right' : 'left' }) as const,
+  );
+  const rows = results.map((result) => cells(result, comparisons).map(printable));
+  const warnings = results.flatMap((one) =>
+    one.warnings.map((warning) => `${boardName(one)}: ${printable(warning)}`),
+  );
+  return [textTable(columns, rows), ...warnings].join('\n');
+}
+
+export function markdownReport(results: readonly ReportResult[], comparisons: readonly Comparison[]): string {
+  const cell = (text: string) => printable(text).replace(/[|\\`*_<>[\]]/g, '\\$&');
+  const row = (texts: readonly string[]) => `| ${texts.join(' | ')} |`;
+  const warnings = results.flatMap((one) =>
+    one.warnings.map((warning) => `- ${cell(boardName(one))}: ${cell(warning)}`),
+  );
+  return [
+    '## embed-model',
+    '',
+    row(titles),
+    row(titles.map((_, index) => (numeric.has(index) ? '---:' : '---'))),
+    ...results.map((result) => row(cells(result, comparisons).map(cell))),
+    ...(results.some(({ board }) => board.emulated)
+      ? ['', 'Emulated speed says nothing about a board and is not compared.']
+      : []),
+    ...(warnings.length === 0 ? [] : ['', ...warnings]),
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,49 @@
+/**
+ * The script that answers on the board's side of a serial line. A request is a line `SEQUENCE CKSUM WORDS`, the answer a line
+ * `@SEQUENCE TEXT *CKSUM`; both checksums are those of cksum(1), over "SEQUENCE WORDS" and "SEQUENCE TEXT". A request that is
+ * asked again is not done again but answered again, so that a lost answer does no harm.
+ *
+ *     C              forget the script                     ok
+ *     L BASE64       add to the script                     ok
+ *     R t|f          run it; t: show its output            EXIT CKSUM BYTES of stdout, CKSUM BYTES of stderr
+ *     G FILE N M     M bytes of FILE from the N-th on      BASE64
+ *     W BYTES        take raw bytes into the chunk         CKSUM BYTES
+ *     B BASE64       take the chunk as text                CKSUM BYTES
+ *     A BASE64       append the chunk to the file named    ok, or fail
+ *     X              end
+ *
+ * R and W say `@+SEQUENCE` when they begin. The terminal is set so that no byte of a damaged line has a meaning but line end,
+ * erase and interrupt; an interrupt ends what runs, never the script.
+ */
+export const agentScript = `d=\${TMPDIR:-/tmp}/em-agent-$$
+mkdir -p $d && cd $d || exit 1
+t=$(stty -g 2>/dev/null)
+stty -echo -opost -ixon -iexten eof undef susp undef quit undef 2>/dev/null
+u=$(stty -g 2>/dev/null)
+trap : INT
+n= l=
+say() { k=$(printf %s "$1" | cksum); l="@$1 *\${k%% *}"; echo "$l"; }
+while :; do
+IFS=' ' read -r s c p || { sleep 1; continue; }
+[ -n "$s" ] || continue
+k=$(printf %s "$s $p" | cksum)
+[ "$c" = "\${k%% *}" ] || { echo '@?'; continue; }
+[ "$s" = "$n" ] && { echo "$l"; continue; }
+n=$s
+set -- $p
+case $1 in
+C) : > s; say "$s ok" ;;
+L) printf %s "$2" | base64 -d >> s; say "$s ok" ;;
+R) echo "@+$s"; rm -f r; if [ "$2" = t ]
+then { sh ./s 2> e < /dev/null; echo $? > r; } | tee o
+else sh ./s > o 2> e < /dev/null; echo $? > r; fi
+x=$(cat r 2>/dev/null); say "$s \${x:-130} $(cksum < o) $(cksum < e)" ;;
+G) say "$s $(tail -c +$3 $2 | head -c $4 | base64 | tr -d '\\n')" ;;
+W) stty raw -echo; echo "@+$s"; head -c $2 > c; stty "$u"; say "$s $(cksum < c)" ;;
+B) printf %s "$2" | base64 -d > c; say "$s $(cksum < c)" ;;
+A) if cat c >> "$(printf %s "$2" | base64 -d)" 2> e; then say "$s ok"; else say "$s fail"; fi ;;
+X) stty "$t"; cd /; rm -rf $d; exit ;;
+*) say "$s what" ;;
+esac
+done
+`;

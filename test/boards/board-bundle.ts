@@ -1,0 +1,68 @@
+/** Bundles for boards, built once a test file from a tiny checkpoint; and sessions on boards. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { EmbedError } from '../../codegen/diagnostics/error.js';
+import type { Progress } from '../../codegen/progress.js';
+import type { DeployOptions } from '../../deploy/deploy-bundle.js';
+import { findLauncher } from '../../deploy/local.js';
+import type { SessionOptions } from '../../deploy/session/board-session.js';
+import { targets } from '../../targets/index.js';
+import type { Target } from '../../targets/target.js';
+import { buildTinyBundle, type TinyBundle } from '../codegen/evaluate/tiny-bundle.js';
+
+/** A folder that goes when the process ends. */
+export function scratchFolder(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `em-${name}-`));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** The target whose programs this machine runs itself; undefined where there is none. */
+export async function nativeTarget(): Promise<Target | undefined> {
+  for (const target of targets) {
+    try {
+      if (!(await findLauncher(target, 'host')).emulated) return target;
+    } catch (error) {
+      if (!(error instanceof EmbedError)) throw error;
+    }
+  }
+  return undefined;
+}
+
+/** Why nothing can be built for the target here; false where it can. */
+export async function buildOrReason(
+  folder: string,
+  target: Target | undefined,
+): Promise<TinyBundle | string> {
+  if (target === undefined) return 'this machine runs programs of no target';
+  try {
+    return await buildTinyBundle(folder, target, 'int4');
+  } catch (error) {
+    if (error instanceof EmbedError && error.code.startsWith('EM30')) return error.message;
+    throw error;
+  }
+}
+
+/** Progress that keeps what is said. */
+export function listening(): Progress & { readonly warnings: string[]; sent: number } {
+  const heard = { warnings: [] as string[], sent: 0, begin() {}, end() {} };
+  return Object.assign(heard, {
+    advance: (units: number) => {
+      heard.sent += units;
+    },
+    warn: (message: string) => {
+      heard.warnings.push(message);
+    },
+  });
+}
+
+export function sessionWith(change: Partial<SessionOptions> = {}): SessionOptions {
+  return {
+    ...{ acceptNew: false, waitMs: 0, force: false, allowSlow: false },
+    ...{ progress: listening(), signal: new AbortController().signal },
+    ...change,
+  };
+}
+
+export const quickDeploy: DeployOptions = { promptTokens: 4, tokens: 4, repeat: 2, threads: 1, force: false };

@@ -1,0 +1,116 @@
+#!/bin/bash
+# make-board.sh ARCH FOLDER
+# Makes FOLDER/kernel, FOLDER/initramfs.gz and FOLDER/key of a virtual board out of Debian packages: a stock kernel, busybox,
+# dropbear and OpenSSH's sftp-server. ARCH: x86_64, aarch64 or riscv64. Nothing of the system is changed: packages of other
+# architectures come through an APT root of their own (apt.conf(5), Dir::State) and are only unpacked.
+# Needs apt-get, dpkg, cpio, depmod, modprobe, xz, ssh-keygen.
+set -euo pipefail
+arch=$1 folder=$2
+work=$(mktemp -d "${TMPDIR:-/tmp}/em-make-board.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+root=$work/root apt=$work/apt
+mkdir -p "$root" "$folder" "$apt"/{state/lists/partial,cache/archives/partial,parts}
+touch "$apt/state/status"
+
+case $arch in
+x86_64)  debian=amd64   image=linux-image-cloud-amd64 triplet=x86_64-linux-gnu
+         modules='virtio_pci virtio_net' ;;
+aarch64) debian=arm64   image=linux-image-cloud-arm64 triplet=aarch64-linux-gnu
+         modules='virtio_mmio virtio_net' ;;
+riscv64) debian=riscv64 image=linux-image-riscv64 triplet=riscv64-linux-gnu
+         modules='virtio_mmio virtio_net macb' ;;
+*) echo "no board for $arch" >&2; exit 2 ;;
+esac
+
+cat > "$work/apt.conf" <<CONF
+APT::Architecture "$debian";
+APT::Architectures { "$debian"; };
+APT::Sandbox::User "root";
+Dir::State "$apt/state";
+Dir::State::status "$apt/state/status";
+Dir::Cache "$apt/cache";
+CONF
+if [ "$arch" = riscv64 ]; then # Debian has riscv64 since 13
+    mirror=$(apt-get indextargets --format '$(SITE)' | grep -v security | head -n 1)
+    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    echo "deb [arch=riscv64 signed-by=$keyring] $mirror trixie main" > "$apt/sources.list"
+    printf 'Dir::Etc::sourcelist "%s";\nDir::Etc::sourceparts "%s";\n' "$apt/sources.list" "$apt/parts" >> "$work/apt.conf"
+fi
+export APT_CONFIG=$work/apt.conf
+apt-get update -qq
+# Point releases rename the image: the metapackage knows its name.
+image=$(apt-cache depends "$image" | awk '/Depends: linux-image/ { print $2; exit }')
+cd "$work"
+apt-get download -qq "$image" busybox-static dropbear-bin libtomcrypt1 libtommath1 libgmp10 zlib1g libcrypt1 libc6 \
+    openssh-sftp-server > download.log 2>&1 || { cat download.log >&2; exit 1; }
+for package in ./*.deb; do dpkg -x "$package" "$root"; done
+
+modroot=$root
+[ -d "$modroot/lib/modules" ] || modroot=$root/usr
+version=$(ls "$modroot/lib/modules")
+depmod -b "$modroot" "$version" 2> depmod.log || { cat depmod.log >&2; exit 1; }
+cp "$root"/boot/vmlinu[xz]-"$version" "$folder/kernel.new"
+
+ird=$work/initramfs
+mkdir -p "$ird"/{bin,sbin,etc/dropbear,proc,sys,dev,tmp,root/.ssh,lib/modules,usr/bin,usr/sbin,usr/lib/openssh,var/run,var/log}
+busybox=$root/bin/busybox
+[ -e "$busybox" ] || busybox=$root/usr/bin/busybox
+cp "$busybox" "$ird/bin/busybox"
+ln -s busybox "$ird/bin/sh"
+for module in $modules; do
+    modprobe -d "$modroot" -S "$version" --show-depends "$module" 2>> depmod.log | awk '/^insmod/ { print $2 }' || true
+done | awk '!seen[$0]++' > order
+while read -r path; do
+    name=$(basename "$path" .xz)
+    case $path in
+    *.xz) xz -dc "$path" > "$ird/lib/modules/$name" ;;
+    *) cp "$path" "$ird/lib/modules/$name" ;;
+    esac
+    echo "$name" >> "$ird/etc/modules"
+done < order
+# Where the libraries lie and what the loader is called differs by architecture and release.
+mkdir -p "$ird/lib/$triplet"
+for library in libtomcrypt.so.1 libtommath.so.1 libgmp.so.10 libz.so.1 libcrypt.so.1 libc.so.6 libm.so.6; do
+    found=$(find "$root" -path "*$triplet/$library" | head -n 1)
+    [ -z "$found" ] || cp -L "$found" "$ird/lib/$triplet/"
+done
+case $arch in
+x86_64) loader=lib64/ld-linux-x86-64.so.2 ;;
+aarch64) loader=lib/ld-linux-aarch64.so.1 ;;
+riscv64) loader=lib/ld-linux-riscv64-lp64d.so.1 ;;
+esac
+mkdir -p "$ird/$(dirname $loader)"
+cp -L "$(find "$root" -path "*$triplet/$(basename $loader)" | head -n 1)" "$ird/$loader"
+cp "$root/usr/sbin/dropbear" "$ird/usr/sbin/"
+cp "$root/usr/lib/openssh/sftp-server" "$ird/usr/lib/openssh/"
+ln -s openssh/sftp-server "$ird/usr/lib/sftp-server"
+echo 'root:*:0:0:root:/root:/bin/sh' > "$ird/etc/passwd"
+echo 'root:x:0:' > "$ird/etc/group"
+echo /bin/sh > "$ird/etc/shells"
+rm -f "$folder/key" "$folder/key.pub"
+ssh-keygen -q -t ed25519 -N '' -C board -f "$folder/key"
+cp "$folder/key.pub" "$ird/root/.ssh/authorized_keys"
+chmod 700 "$ird/root" "$ird/root/.ssh"
+chmod 600 "$ird/root/.ssh/authorized_keys"
+cat > "$ird/init" <<'INIT'
+#!/bin/sh
+/bin/busybox --install -s
+export PATH=/sbin:/usr/sbin:/bin:/usr/bin HOME=/root
+mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev 2>/dev/null
+mkdir -p /dev/pts; mount -t devpts devpts /dev/pts; mount -t tmpfs tmp /tmp
+hostname board
+for m in $(cat /etc/modules); do insmod /lib/modules/$m || echo "insmod $m failed"; done
+ip link set lo up
+n=0; while [ ! -e /sys/class/net/eth0 ] && [ $n -lt 30 ]; do sleep 0.1; n=$((n + 1)); done
+ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0 && ip route add default via 10.0.2.2
+dropbear -R -s -E 2>/var/log/dropbear
+read up rest < /proc/uptime
+echo "BOARD-READY $up s, $(uname -mr)"
+while true; do setsid cttyhack sh -l; done
+INIT
+chmod 755 "$ird/init"
+# Owned by root also where this runs as somebody else: dropbear looks.
+(cd "$ird" && find . | cpio -o -H newc --quiet -R 0:0 | gzip -1) > "$folder/initramfs.gz.new"
+mv "$folder/initramfs.gz.new" "$folder/initramfs.gz"
+mv "$folder/kernel.new" "$folder/kernel"
+echo "$version" > "$folder/version"

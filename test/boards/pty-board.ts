@@ -1,0 +1,110 @@
+/** A board that is a shell on a pseudo terminal, behind a line that may lose and change bytes. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, constants, existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Test } from 'tap';
+import { freePort } from './loopback-sshd.js';
+
+const inPath = (name: string) =>
+  (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, name)));
+
+/** Why there can be none here; false where there can. */
+export const noPty: string | false = inPath('socat') ? false : 'socat is not installed';
+
+export interface Noise {
+  /** Share of the bytes that are lost, and of those that change. */
+  readonly drop: number;
+  readonly flip: number;
+  /** Such as a kernel message; now and then one comes from the board. */
+  readonly message?: string;
+}
+
+export interface PtyBoard {
+  /** The end that a serial port would be. */
+  readonly path: string;
+  /** The board's home and temporary folder. */
+  readonly folder: string;
+  /** Ends the line, as a cable that is pulled. */
+  unplug(): void;
+  /** The noise from now on. */
+  noise: Noise;
+}
+
+/** A generator with a seed: a test that fails does so again. */
+function randomness(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+/** `shell`: what runs on the board's terminal. */
+export async function startPtyBoard(
+  t: Test,
+  shell: string,
+  noise: Noise = { drop: 0, flip: 0 },
+): Promise<PtyBoard> {
+  const folder = mkdtempSync(join(tmpdir(), 'em-pty-'));
+  const path = join(folder, 'line');
+  for (const name of ['home', 'tmp']) mkdirSync(join(folder, name));
+  const children: ChildProcess[] = [];
+  const start = (args: readonly string[]) => {
+    const env = {
+      PATH: process.env.PATH,
+      HOME: join(folder, 'home'),
+      TMPDIR: join(folder, 'tmp'),
+      PS1: '# ',
+      TERM: 'vt100',
+    };
+    const child = spawn('socat', args, { env, stdio: ['ignore', 'ignore', 'inherit'] });
+    children.push(child);
+    return child;
+  };
+  const [boardPort, linePort] = [await freePort(), await freePort()];
+  const board: PtyBoard = { path, folder, noise, unplug: () => children[1]?.kill('SIGKILL') };
+  const server = createServer((line) => {
+    const far = connect(boardPort, '127.0.0.1');
+    const random = randomness(4711);
+    const disturbed = (chunk: Buffer, messages: boolean) => {
+      const out: number[] = [];
+      for (const byte of chunk) {
+        if (random() < board.noise.drop) continue;
+        out.push(random() < board.noise.flip ? byte ^ (1 << Math.floor(random() * 7)) : byte);
+        const { message } = board.noise;
+        if (messages && message !== undefined && byte === 10 && random() < 0.2)
+          out.push(...Buffer.from(message));
+      }
+      return Buffer.from(out);
+    };
+    line.on('data', (chunk) => far.write(disturbed(chunk, false)));
+    far.on('data', (chunk) => line.write(disturbed(chunk, true)));
+    for (const [one, other] of [
+      [line, far],
+      [far, line],
+    ] as const) {
+      one.setNoDelay(true);
+      one.on('error', () => other.destroy());
+      one.on('close', () => other.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(linePort, '127.0.0.1', resolve));
+  start([`TCP-LISTEN:${boardPort},bind=127.0.0.1,reuseaddr`, `EXEC:${shell},pty,setsid,ctty,stderr,echo=1`]);
+  await delay(300);
+  start([`PTY,link=${path},rawer,wait-slave`, `TCP:127.0.0.1:${linePort}`]);
+  let held: number | null = null;
+  t.teardown(async () => {
+    for (const child of children) child.kill('SIGKILL');
+    server.close();
+    if (held !== null) closeSync(held);
+    await delay(100);
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+  });
+  for (let tries = 0; tries < 100 && !existsSync(path); tries++) await delay(50);
+  // A line stays when nobody has it open; a pseudo terminal goes unless somebody has.
+  held = openSync(path, constants.O_RDWR | constants.O_NOCTTY);
+  return board;
+}

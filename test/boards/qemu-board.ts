@@ -1,0 +1,204 @@
+/** Virtual boards that boot a stock Debian kernel under QEMU's system emulation, by SSH or by their serial console. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { homedir, tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+import { type Board, boardOf } from '../../deploy/boards/board.js';
+import type { Architecture } from '../../targets/target.js';
+import { freePort } from './loopback-sshd.js';
+
+export interface Machine {
+  readonly name: string;
+  readonly arch: Architecture;
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly console: string;
+  /** QEMU's network card; `netdev` n0 is the network. */
+  readonly network: (hostForward: string) => readonly string[];
+}
+
+const userNet = (device: string) => (forward: string) => [
+  '-netdev',
+  `user,id=n0,${forward}`,
+  '-device',
+  device,
+];
+
+export const machines: readonly Machine[] = [
+  {
+    ...{ name: 'x86_64 q35', arch: 'x86_64', program: 'qemu-system-x86_64', console: 'ttyS0' },
+    args: ['-accel', 'tcg', '-M', 'q35', '-cpu', 'max', '-m', '512', '-smp', '2'],
+    network: userNet('virtio-net-pci,netdev=n0,romfile='),
+  },
+  {
+    ...{ name: 'arm64 cortex-a72', arch: 'aarch64', program: 'qemu-system-aarch64', console: 'ttyAMA0' },
+    args: ['-M', 'virt', '-cpu', 'cortex-a72', '-m', '512', '-smp', '2'],
+    network: userNet('virtio-net-device,netdev=n0'),
+  },
+  {
+    ...{ name: 'riscv64 sifive_u', arch: 'riscv64', program: 'qemu-system-riscv64', console: 'ttySIF0' },
+    args: ['-M', 'sifive_u', '-m', '1G', '-smp', '2'],
+    network: (forward) => ['-nic', `user,${forward}`],
+  },
+  {
+    ...{ name: 'riscv64 virt', arch: 'riscv64', program: 'qemu-system-riscv64', console: 'ttyS0' },
+    args: ['-M', 'virt', '-m', '1G', '-smp', '2'],
+    network: userNet('virtio-net-device,netdev=n0'),
+  },
+];
+
+/** Kernel, initramfs and login key of an architecture. */
+export interface BoardImage {
+  readonly kernel: string;
+  readonly initramfs: string;
+  readonly key: string;
+}
+
+const makeScript = join(
+  dirname(fileURLToPath(import.meta.url)),
+  '..',
+  '..',
+  '..',
+  'test',
+  'boards',
+  'make-board.sh',
+);
+
+const inPath = (name: string) =>
+  (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, name)));
+
+/** Made of Debian packages once and kept; the reason where that is not possible here. EMBED_TEST_BOARDS: where they are kept. */
+export function boardImage({ arch, program }: Machine): BoardImage | string {
+  const tools = [program, 'apt-get', 'dpkg', 'cpio', 'depmod', 'modprobe', 'xz', 'ssh-keygen'];
+  const missing = tools.filter((name) => !inPath(name) && !existsSync(join('/sbin', name)));
+  if (missing.length > 0) return `${missing.join(', ')} not installed`;
+  const cache =
+    process.env.EMBED_TEST_BOARDS ??
+    join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'embed-model', 'test-boards');
+  const recipe = createHash('sha256').update(readFileSync(makeScript)).digest('hex').slice(0, 12);
+  const folder = join(cache, `${arch}-${recipe}`);
+  const image = {
+    kernel: join(folder, 'kernel'),
+    initramfs: join(folder, 'initramfs.gz'),
+    key: join(folder, 'key'),
+  };
+  if (existsSync(image.kernel) && existsSync(image.initramfs)) return image;
+  const made = spawnSync(makeScript, [arch, folder], { encoding: 'utf8', timeout: 600_000 });
+  if (made.status === 0) return image;
+  const said = made.stderr.trim().split('\n').slice(-2).join(' / ');
+  return `the board could not be made of Debian packages: ${made.error?.message ?? said}`;
+}
+
+export interface QemuBoard {
+  /** Reached by SSH. */
+  readonly ssh: Board;
+  /** Reached by its console, where it was started with one; else the same as `ssh`. */
+  readonly serial: Board;
+  /** Lets the processor run: consoles are opened before, because what nobody reads is lost. */
+  begin(): Promise<void>;
+  /** Waits until it has said so on its console; only where nobody else reads it. */
+  ready(timeoutMs: number): Promise<void>;
+  /** As the button does: what was in memory is gone, the kernel starts anew. */
+  reset(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** `by`: 'serial' gives the console to a pseudo terminal, else it goes to a file. The board is not running yet. */
+export async function startQemuBoard(
+  t: Test,
+  machine: Machine,
+  image: BoardImage,
+  by: 'ssh' | 'serial',
+): Promise<QemuBoard> {
+  const folder = mkdtempSync(join(tmpdir(), 'em-qemu-'));
+  const port = await freePort();
+  const [log, monitor] = [join(folder, 'console'), join(folder, 'monitor')];
+  writeFileSync(log, '');
+  const child = spawn(
+    machine.program,
+    [
+      ...machine.args,
+      ...['-S', '-display', 'none', '-monitor', `unix:${monitor},server,nowait`],
+      ...(by === 'serial' ? ['-chardev', 'pty,id=s0', '-serial', 'chardev:s0'] : ['-serial', `file:${log}`]),
+      ...['-kernel', image.kernel, '-initrd', image.initramfs],
+      ...['-append', `console=${machine.console} panic=-1 quiet`],
+      ...machine.network(`hostfwd=tcp:127.0.0.1:${port}-:22`),
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      said = (said + chunk.toString()).slice(-4000);
+    });
+  }
+  const stop = () => stopped(child);
+  t.teardown(async () => {
+    await stop();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+  });
+  for (let tries = 0; tries < 200 && !existsSync(monitor); tries++) await delay(50);
+  let path = '';
+  for (let tries = 0; by === 'serial' && path === '' && tries < 200; tries++) {
+    path = /redirected to (\/dev\/pts\/\d+)/.exec(said)?.[1] ?? '';
+    await delay(50);
+  }
+  const common = {
+    ...{ name: machine.name.replaceAll(' ', '-'), emulated: true },
+    timeouts: { connect: 60, command: 120, upload: 900, run: 600 },
+  };
+  const knownHosts = join(folder, 'known_hosts');
+  const settings = {
+    host: '127.0.0.1',
+    port,
+    user: 'root',
+    identity: image.key,
+    knownHosts,
+    config: join(folder, 'none'),
+  };
+  const ssh = boardOf({ ...common, ssh: settings });
+  const tell = (command: string) => monitorCommand(monitor, command);
+  return {
+    ssh,
+    serial: by === 'serial' ? boardOf({ ...common, serial: { port: path } }) : ssh,
+    begin: () => tell('cont'),
+    reset: () => tell('system_reset'),
+    stop,
+    async ready(timeoutMs) {
+      const until = performance.now() + timeoutMs;
+      while (!/BOARD-READY/.test(readFileSync(log, 'latin1'))) {
+        if (child.exitCode !== null || performance.now() > until) {
+          throw new Error(`${machine.name} is not ready: ${readFileSync(log, 'latin1').slice(-500)} ${said}`);
+        }
+        await delay(100);
+      }
+    },
+  };
+}
+
+function monitorCommand(path: string, command: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    socket.once('error', reject);
+    socket.once('data', () => {
+      socket.write(`${command}\n`);
+      setTimeout(() => {
+        socket.destroy();
+        resolve();
+      }, 300);
+    });
+  });
+}
+
+function stopped(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve();
+    child.once('exit', () => resolve());
+    child.kill('SIGKILL');
+  });
+}
