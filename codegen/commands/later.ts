@@ -3,9 +3,8 @@
  */
 import { EmbedError } from '../diagnostics/error.js';
 
-const bundleOnBoard =
-  'programs run on this machine (--host) or under the emulator of the target (--emulator); for a ' +
-  'board, copy bin/em-run and model.blob of the bundle there and run: ./em-run model.blob --prompt TEXT';
+const proveFirst =
+  'embed-model deploy proves a bundle on the board; then copy its bin/em-run and model.blob to where they shall stay';
 const ownPlan =
   'write a PLAN.json by hand and give it to --quantize; embed-model inspect CHECKPOINT shows sizes';
 const freestanding =
@@ -17,7 +16,7 @@ export const laterCommands: Readonly<Record<string, string>> = {};
 
 /** By name without dashes. */
 export const laterOptions: Readonly<Record<string, string>> = {
-  install: bundleOnBoard,
+  install: proveFirst,
   activations: 'activations are quantized dynamically, with a scale a token',
   'max-loss': validate,
   validation: validate,

@@ -1,4 +1,4 @@
-/** JUnit XML in the form that CI systems read (the schema of the Jenkins xUnit plugin, junit-10.xsd): a suite a result. */
+/** JUnit XML that CI systems read (a subset of junit-10.xsd of the Jenkins xUnit plugin): a suite a result. */
 import type { Comparison } from './baseline.js';
 import { escapeMarkup } from './escape-markup.js';
 import { boardName, type ReportResult, seriesOf, verdictOf } from './report-result.js';

@@ -1,8 +1,8 @@
 /** Our side of the talk with the script on the board: numbered requests with checksums, asked again until they are answered. */
 import { EmbedError } from '../../codegen/diagnostics/error.js';
 import { agentScript } from './agent-script.js';
-import { posixCksum } from './posix-cksum.js';
 import type { SerialConsole } from './serial-console.js';
+import { shortHash } from './short-hash.js';
 
 /** Empties a line that was begun (VKILL). */
 const killLine = '\x15';
@@ -10,7 +10,7 @@ const interrupt = '\x03';
 const mostTries = 8;
 const installTries = 5;
 
-const answerPattern = /@(\d+) ([^\n*]*) \*(\d+)\r?\n/g;
+const answerPattern = /@(\d+) ([^\n*]*) \*([0-9a-f]{16})\r?\n/g;
 
 export interface LongAnswer {
   readonly timeoutMs: number;
@@ -36,11 +36,11 @@ export class AgentClient {
     const path = `/tmp/em-agent-${this.sequence}.sh`;
     const body = Buffer.from(agentScript, 'latin1');
     const take = `while IFS= read -r l; do [ "$l" = em-end ] && break; printf '%s\\n' "$l"; done > ${path}`;
-    const found = new RegExp(`em-sum:${posixCksum(body)} ${body.length}:`);
+    const found = new RegExp(`em-sum:${shortHash(body)}`);
     for (let tries = 0; tries < installTries; tries++) {
       console.take();
       await console.send(
-        `stty -echo; dmesg -n 1 2>/dev/null; sh -c '${take.replaceAll("'", `'"'"'`)}'; echo "em-""sum:$(cksum < ${path}):"\r`,
+        `stty -echo; dmesg -n 1 2>/dev/null; sh -c '${take.replaceAll("'", `'"'"'`)}'; echo "em-""sum:$(sha256sum < ${path}):"\r`,
       );
       await console.until(() => null, 500, signal);
       await console.send(`${agentScript}em-end\n`);
@@ -141,7 +141,7 @@ export class AgentClient {
   }
 
   private sendRequest(sequence: number, words: string): Promise<void> {
-    const sum = posixCksum(Buffer.from(`${sequence} ${words}`, 'latin1'));
+    const sum = shortHash(`${sequence} ${words}`);
     return this.console.send(`${killLine}${sequence} ${sum} ${words}\n`);
   }
 
@@ -149,8 +149,7 @@ export class AgentClient {
     for (const match of text.matchAll(answerPattern)) {
       const [, number, answer, sum] = match;
       if (Number(number) !== sequence) continue;
-      if (posixCksum(Buffer.from(`${number} ${answer}`, 'latin1')) === Number(sum))
-        return { answer, index: match.index };
+      if (shortHash(`${number} ${answer}`) === sum) return { answer, index: match.index };
     }
     return null;
   }

@@ -1,14 +1,14 @@
 /**
- * The script that answers on the board's side of a serial line. A request is a line `SEQUENCE CKSUM WORDS`, the answer a line
- * `@SEQUENCE TEXT *CKSUM`; both checksums are those of cksum(1), over "SEQUENCE WORDS" and "SEQUENCE TEXT". A request that is
+ * The script that answers on the board's side of a serial line. A request is a line `SEQUENCE HASH WORDS`, the answer a line
+ * `@SEQUENCE TEXT *HASH`; the hashes (shortHash) are over "SEQUENCE WORDS" and "SEQUENCE TEXT". A request that is
  * asked again is not done again but answered again, so that a lost answer does no harm.
  *
  *     C              forget the script                     ok
  *     L BASE64       add to the script                     ok
- *     R t|f          run it; t: show its output            EXIT CKSUM BYTES of stdout, CKSUM BYTES of stderr
+ *     R t|f          run it; t: show its output            EXIT, HASH and BYTES of stdout, BYTES of stderr
  *     G FILE N M     M bytes of FILE from the N-th on      BASE64
- *     W BYTES        take raw bytes into the chunk         CKSUM BYTES
- *     B BASE64       take the chunk as text                CKSUM BYTES
+ *     W BYTES        take raw bytes into the chunk         HASH of the chunk
+ *     B BASE64       take the chunk as text                HASH of the chunk
  *     A BASE64       append the chunk to the file named    ok, or fail
  *     X              end
  *
@@ -22,12 +22,13 @@ stty -echo -opost -ixon -iexten eof undef susp undef quit undef 2>/dev/null
 u=$(stty -g 2>/dev/null)
 trap : INT
 n= l=
-say() { k=$(printf %s "$1" | cksum); l="@$1 *\${k%% *}"; echo "$l"; }
+short() { k=\${k%"\${k#????????????????}"}; }
+say() { k=$(printf %s "$1" | sha256sum); short; l="@$1 *$k"; echo "$l"; }
 while :; do
 IFS=' ' read -r s c p || { sleep 1; continue; }
 [ -n "$s" ] || continue
-k=$(printf %s "$s $p" | cksum)
-[ "$c" = "\${k%% *}" ] || { echo '@?'; continue; }
+k=$(printf %s "$s $p" | sha256sum); short
+[ "$c" = "$k" ] || { echo '@?'; continue; }
 [ "$s" = "$n" ] && { echo "$l"; continue; }
 n=$s
 set -- $p
@@ -37,10 +38,11 @@ L) printf %s "$2" | base64 -d >> s; say "$s ok" ;;
 R) echo "@+$s"; rm -f r; if [ "$2" = t ]
 then { sh ./s 2> e < /dev/null; echo $? > r; } | tee o
 else sh ./s > o 2> e < /dev/null; echo $? > r; fi
-x=$(cat r 2>/dev/null); say "$s \${x:-130} $(cksum < o) $(cksum < e)" ;;
+x=$(cat r 2>/dev/null); k=$(sha256sum < o); short
+say "$s \${x:-130} $k $(($(wc -c < o))) $(($(wc -c < e)))" ;;
 G) say "$s $(tail -c +$3 $2 | head -c $4 | base64 | tr -d '\\n')" ;;
-W) stty raw -echo; echo "@+$s"; head -c $2 > c; stty "$u"; say "$s $(cksum < c)" ;;
-B) printf %s "$2" | base64 -d > c; say "$s $(cksum < c)" ;;
+W) stty raw -echo; echo "@+$s"; head -c $2 > c; stty "$u"; k=$(sha256sum < c); short; say "$s $k" ;;
+B) printf %s "$2" | base64 -d > c; k=$(sha256sum < c); short; say "$s $k" ;;
 A) if cat c >> "$(printf %s "$2" | base64 -d)" 2> e; then say "$s ok"; else say "$s fail"; fi ;;
 X) stty "$t"; cd /; rm -rf $d; exit ;;
 *) say "$s what" ;;

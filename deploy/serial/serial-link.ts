@@ -5,8 +5,8 @@ import type { SerialSettings } from '../boards/board.js';
 import type { AppendOptions, BoardLink, CommandEnd, CommandOptions } from '../session/board-link.js';
 import { AgentClient } from './agent-client.js';
 import { type LoginOptions, loginAtConsole } from './console-login.js';
-import { posixCksum } from './posix-cksum.js';
 import { openPort, SerialConsole } from './serial-console.js';
+import { shortHash } from './short-hash.js';
 
 const defaultBaud = 115_200;
 /** Start bit, eight data bits, stop bit. */
@@ -71,12 +71,13 @@ export class SerialLink implements BoardLink {
     const answer = await this.whileRunning(timeoutMs, signal, () =>
       this.agent.askLong(`R ${streams ? 't' : 'f'}`, { timeoutMs, signal, ...(streams ? { onOutput } : {}) }),
     );
-    const [code, sum, size, , errorSize] = answer.split(' ').map(Number);
+    const [exit, sum, ...sizes] = answer.split(' ');
+    const [code, size, errorSize] = [exit, ...sizes].map(Number);
     const stderr =
       errorSize > 0 ? (await this.fetch('e', Math.min(errorSize, 4096), signal)).toString('utf8') : '';
     const live = Buffer.concat(shown);
     let stdout: Buffer = Buffer.alloc(0);
-    if (!streams || live.length !== size || posixCksum(live) !== sum) {
+    if (!streams || live.length !== size || shortHash(live) !== sum) {
       // Kernel messages came in between, or bytes were lost: once more, with checksums.
       stdout = await this.fetch('o', size, signal, sum);
       onStdout?.(stdout);
@@ -143,7 +144,7 @@ export class SerialLink implements BoardLink {
     const answer = isRaw
       ? await this.sendRaw(chunk, signal)
       : await this.agent.ask(`B ${chunk.toString('base64')}`, signal);
-    const isThere = answer === `${posixCksum(chunk)} ${chunk.length}`;
+    const isThere = answer === shortHash(chunk);
     if (isRaw) this.rawFailures = isThere ? 0 : this.rawFailures + 1;
     this.chunk = isThere
       ? Math.min(chunkBytes.most, this.chunk * 2)
@@ -210,14 +211,14 @@ export class SerialLink implements BoardLink {
   }
 
   /** A file of the script's folder, in pieces with checksums. `sum`: what all of it must have. Throws EM4022. */
-  private async fetch(name: string, size: number, signal?: AbortSignal, sum?: number): Promise<Buffer> {
+  private async fetch(name: string, size: number, signal?: AbortSignal, sum?: string): Promise<Buffer> {
     const pieces: Buffer[] = [];
     for (let at = 0; at < size; at += fetchBytes) {
       const answer = await this.agent.ask(`G ${name} ${at + 1} ${Math.min(fetchBytes, size - at)}`, signal);
       pieces.push(Buffer.from(answer, 'base64'));
     }
     const whole = Buffer.concat(pieces);
-    if (sum === undefined || posixCksum(whole) === sum) return whole;
+    if (sum === undefined || shortHash(whole) === sum) return whole;
     throw new EmbedError('EM4022', { where: this.address, why: 'what a command said cannot be read back' });
   }
 }

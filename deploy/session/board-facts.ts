@@ -20,7 +20,7 @@ export interface BoardFacts {
 }
 
 /** Programs that the scripts call; all are in coreutils and in busybox. */
-const needed = ['sha256sum', 'wc', 'mv', 'ln', 'readlink', 'du', 'df', 'head', 'base64', 'cksum'];
+const needed = ['sha256sum', 'wc', 'mv', 'ln', 'readlink', 'du', 'df', 'head', 'base64'];
 
 const cpuinfoLines = '^(processor|flags|Features|isa|model name|Model|uarch|Hardware)[[:space:]]*:';
 

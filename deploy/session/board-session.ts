@@ -147,7 +147,10 @@ export class BoardSession {
   }
 
   private async giveBack(lock: BoardLock): Promise<void> {
-    const stopRunner = `p=$(cat ${shellWord(this.runnerPidFile)} 2>/dev/null) && kill -9 $p 2>/dev/null; rm -f ${shellWord(this.runnerPidFile)}`;
+    const pid = shellWord(this.runnerPidFile);
+    // A process number may have been given to another process: only one that works in a bundle is ended.
+    const stopRunner = `p=$(cat ${pid} 2>/dev/null) || exit 0; rm -f ${pid}
+case "$(readlink /proc/$p/cwd)" in ${shellWord(`${this.root}/bundles`)}/*) kill -9 $p ;; esac`;
     for (const ms of [0, 500, 2000]) {
       if (ms > 0) await delay(ms);
       if (this.current.broken) {

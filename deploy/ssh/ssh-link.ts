@@ -1,6 +1,6 @@
 /** SSH as a way to a board: commands by exec channels, files by SFTP or, where the board has none, through a shell. */
 import { open } from 'node:fs/promises';
-import type { ClientChannel, SFTPWrapper } from 'ssh2';
+import type { SFTPWrapper } from 'ssh2';
 import { EmbedError } from '../../codegen/diagnostics/error.js';
 import type { SshSettings } from '../boards/board.js';
 import {
@@ -12,11 +12,10 @@ import {
 } from '../session/board-link.js';
 import { Deadline } from '../session/deadline.js';
 import { type ConnectOptions, connectSsh, type SshConnection, sshAddress } from './connect-ssh.js';
+import { ExecChannel } from './exec-channel.js';
 import { appendBySftp } from './sftp-append.js';
 import { resolveSshTarget } from './ssh-target.js';
 
-const keptStdoutBytes = 4 << 20;
-const keptStderrBytes = 16 << 10;
 const shellBlockBytes = 256 << 10;
 /** What a channel may take to be opened, or to end when it is told to. */
 const graceMs = 2000;
@@ -54,8 +53,9 @@ export class SshLink implements BoardLink {
   async run(script: string, { timeoutMs, signal, onStdout }: CommandOptions): Promise<CommandEnd> {
     const deadline = new Deadline(timeoutMs, signal);
     try {
-      const channel = await deadline.race(this.open(script), () => this.timedOut(script, timeoutMs));
-      return await this.collect(channel, deadline, onStdout, () => this.timedOut(script, timeoutMs));
+      const late = () => this.timedOut(script, timeoutMs);
+      const running = await deadline.race(this.open(script, onStdout), late);
+      return await this.finish(running, deadline, late);
     } finally {
       deadline.clear();
     }
@@ -94,13 +94,13 @@ export class SshLink implements BoardLink {
     clearTimeout(timer);
   }
 
-  private open(script: string): Promise<ClientChannel> {
+  private open(script: string, onStdout?: CommandOptions['onStdout']): Promise<ExecChannel> {
     if (this.closed) return Promise.reject(this.lost());
     // The login shell of a user may be any; the scripts are for a POSIX shell.
     const command = `exec sh -c ${shellWord(script)}`;
-    const opened = new Promise<ClientChannel>((resolve, reject) => {
+    const opened = new Promise<ExecChannel>((resolve, reject) => {
       this.connection.client.exec(command, (error, channel) => {
-        if (error === undefined) resolve(channel);
+        if (error === undefined) resolve(new ExecChannel(channel, onStdout));
         else reject(this.closed ? this.lost() : failed(this.address, error));
       });
     });
@@ -117,47 +117,17 @@ export class SshLink implements BoardLink {
     });
   }
 
-  private async collect(
-    channel: ClientChannel,
+  private async finish(
+    running: ExecChannel,
     deadline: Deadline,
-    onStdout: CommandOptions['onStdout'],
     late: () => EmbedError,
   ): Promise<CommandEnd> {
-    const stdout: Buffer[] = [];
-    let kept = 0;
-    let stderr = Buffer.alloc(0);
-    channel.on('data', (chunk: Buffer) => {
-      if (onStdout !== undefined) onStdout(chunk);
-      else if (kept < keptStdoutBytes) {
-        kept += chunk.length;
-        stdout.push(chunk);
-      }
-    });
-    channel.stderr.on('data', (chunk: Buffer) => {
-      stderr = Buffer.concat([stderr, chunk]).subarray(-keptStderrBytes);
-    });
-    let exit: { code: number | null; signal: string | null } | null = null;
-    channel.on('exit', (code: number | null, name?: string) => {
-      exit = { code, signal: name === undefined ? null : `SIG${name}` };
-    });
-    const ended = new Promise<CommandEnd>((resolve, reject) => {
-      channel.on('close', () => {
-        if (exit === null) reject(this.lost());
-        else
-          resolve({
-            ...exit,
-            stdout: Buffer.concat(stdout).toString('utf8'),
-            stderr: stderr.toString('utf8'),
-          });
-      });
-    });
     try {
-      return await deadline.race(this.orLost(ended), late);
+      const end = await deadline.race(this.orLost(running.end), late);
+      if (end === null) throw this.lost();
+      return end;
     } catch (error) {
-      if (!this.closed) {
-        channel.signal('KILL'); // servers that do not know it ignore it
-        channel.close();
-      }
+      if (!this.closed) running.kill();
       throw error;
     }
   }
@@ -182,13 +152,13 @@ export class SshLink implements BoardLink {
     { onBytes }: AppendOptions,
     deadline: Deadline,
   ): Promise<void> {
-    const channel = await this.open(`cat >> ${shellWord(path)}`);
-    const ended = this.collect(channel, deadline, undefined, () =>
-      this.timedOut(`upload of ${path}`, deadline.timeoutMs),
-    );
+    const running = await this.open(`cat >> ${shellWord(path)}`);
+    const { channel } = running;
+    const late = () => this.timedOut(`upload of ${path}`, deadline.timeoutMs);
+    const ended = this.finish(running, deadline, late);
     // A shell that ends before all was sent is told of below, by its exit code.
     let over = false;
-    const over$ = ended.then(
+    const ending = ended.then(
       () => {
         over = true;
       },
@@ -205,7 +175,10 @@ export class SshLink implements BoardLink {
         if (bytesRead === 0 || over) break;
         at += bytesRead;
         if (!channel.write(block.subarray(0, bytesRead))) {
-          await Promise.race([over$, new Promise<void>((resolve) => channel.once('drain', () => resolve()))]);
+          await Promise.race([
+            ending,
+            new Promise<void>((resolve) => channel.once('drain', () => resolve())),
+          ]);
         }
         onBytes(bytesRead);
       }

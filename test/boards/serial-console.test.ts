@@ -115,6 +115,12 @@ t.test('a line that is all noise, one that is silent, one that is pulled', { ski
   const nothing = SerialLink.open({ port: silent.path, baud }, { timeoutMs: 4000 });
   await expectRejection(t, 'EM4021', /./, nothing);
 
+  const worse = await startPtyBoard(t, shells[0]);
+  const begun = await open(worse);
+  worse.noise = { drop: 0.3, flip: 0.3 };
+  await expectRejection(t, 'EM4022', /attempts|begin/, begun.run('echo lost', { timeoutMs: 30_000 }));
+  await begun.close();
+
   const board = await startPtyBoard(t, shells[0]);
   const link = await open(board);
   const work = link.run('sleep 100', { timeoutMs: 60_000 });

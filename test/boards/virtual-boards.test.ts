@@ -86,7 +86,7 @@ for (const machine of [x86, arm, sifive]) {
 
       // A board that starts anew in the middle, and the lock of the time before.
       const progress = listening();
-      const held = await BoardSession.open(board.ssh, null, sessionWith({ progress }));
+      const held = await BoardSession.open(board.ssh, null, sessionWith({ progress, acceptNew: true }));
       const work = held.link.run('sleep 1000', { timeoutMs: 300_000 });
       await delay(500);
       writeFileSync(join(scratch, 'reset'), '');

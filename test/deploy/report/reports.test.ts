@@ -1,0 +1,224 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { compareWithBaseline } from '../../../deploy/report/baseline.js';
+import { annotations, benchmarkArray, tellGithub } from '../../../deploy/report/github.js';
+import { htmlReport } from '../../../deploy/report/html-report.js';
+import { junitReport } from '../../../deploy/report/junit-report.js';
+import { type ReportResult, readResults } from '../../../deploy/report/report-result.js';
+import { markdownReport, textReport } from '../../../deploy/report/table-report.js';
+import { expectError } from '../../codegen/checkpoint/expect-error.js';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', '..');
+const folder = mkdtempSync(join(tmpdir(), 'em-report-'));
+t.teardown(() => rmSync(folder, { recursive: true }));
+
+/** A result of a board; `rate`: tokens a second, of three repeats that differ by `spread`. */
+function result(name: string, rate: number, spread = 0, change: Partial<ReportResult> = {}): ReportResult {
+  const tokenMs = [1 - spread, 1, 1 + spread].map((factor) =>
+    Array.from({ length: 20 }, (_, i) => (1000 / (rate * factor)) * (1 + i / 100)),
+  );
+  return {
+    schemaVersion: 1,
+    tool: { name: 'embed-model', version: '0.1.0' },
+    model: { name: 'tiny <&"> model', family: 'llama', parameters: 1000, sha256: '0'.repeat(64) },
+    target: 'cortex-a72',
+    build: { id: 'ab'.repeat(32), quantizedSha256: '0'.repeat(64) },
+    board: { name, transport: 'ssh', emulated: false, cpu: 'Cortex-A72', kernel: 'Linux 6.6' },
+    quantization: {
+      name: 'int8',
+      bitsPerWeight: 8.2,
+      formats: { w8: 3 },
+      method: 'round to nearest',
+      accepted: null,
+    },
+    files: { blobBytes: 1e6, binaryBytes: 8e5, textBytes: 4e4, rodataBytes: 1e3, dataBytes: 0, bssBytes: 0 },
+    memory: {
+      weightsBytes: 9e5,
+      kvCacheBytes: 2e5,
+      activationBytes: 1e5,
+      arenaBytes: 3e5,
+      stackBytes: 2e3,
+      peakRssBytes: 2e6,
+    },
+    speed: {
+      ...{ threads: 4, promptTokens: 64, promptTokensPerSecond: rate * 4, generatedTokens: 21 },
+      tokensPerSecond: { median: rate, p5: rate * 0.9, p95: rate * 1.1 },
+      timeToFirstTokenMs: 12,
+      msPerToken: { p50: 1000 / rate, p90: 1100 / rate, p99: 1200 / rate },
+    },
+    output: {
+      prompt: null,
+      promptIds: [1],
+      text: 'x',
+      tokenIds: [2],
+      logitsDigest: '0123456789abcdef',
+      matchesGolden: true,
+    },
+    warnings: [],
+    bench: {
+      repeats: 3,
+      tokenMs,
+      promptTokensPerSecond: { median: rate * 4, p5: rate, p95: rate * 5 },
+      peakRssLimitBytes: 3e6,
+      peakRssWithinLimit: true,
+    },
+    deployment: { sentBytes: 0, goldenRuns: 2, goldenEqual: 2 },
+    ...change,
+  };
+}
+
+const boards = [
+  result('pi4', 50),
+  result('vf2', 12),
+  result('virtual', 3, 0, { board: { ...result('', 1).board, name: 'virtual', emulated: true } }),
+];
+const failed = result('bad', 40, 0, {
+  output: { ...result('', 1).output, matchesGolden: false },
+  warnings: ['the board was slowed down', '100% %0A'],
+});
+
+t.test('a regression is slower than the limit and than the noise', async (t) => {
+  const now = [result('pi4', 80)];
+  const decode = (baseline: readonly ReportResult[], percent = 10) =>
+    compareWithBaseline(now, baseline, percent).find(({ what }) => what === 'decode');
+  t.equal(decode([result('pi4', 100)])?.isRegression, true);
+  t.equal(Math.round(decode([result('pi4', 100)])?.changePercent ?? 0), -20);
+  t.equal(decode([result('pi4', 100)], 25)?.isRegression, false, 'within the limit');
+  t.equal(decode([result('pi4', 100, 0.2)])?.isRegression, false, 'runs differ by as much');
+  t.equal(decode([result('pi4', 100, 0.02)])?.isRegression, true);
+  t.equal(decode([result('pi4', 75)])?.isRegression, false, 'faster');
+  t.equal(decode([result('vf2', 100)]), undefined, 'another board');
+  t.equal(decode([result('pi4', 100, 0, { target: 'riscv-u74' })]), undefined, 'another target');
+  t.same(compareWithBaseline([boards[2]], [boards[2]], 0), [], 'emulated speed is never compared');
+});
+
+t.test('tables', async (t) => {
+  const text = textReport([...boards, failed], compareWithBaseline(boards, [result('pi4', 100)], 10));
+  t.match(text, /pi4 +tiny .*50\.0 \(-5\d\.\d %, REGRESSION\)/);
+  t.match(text, /virtual \(emulated\)/);
+  t.match(text, /DIFFER/);
+  t.match(text, /bad: the board was slowed down/);
+  const markdown = markdownReport([...boards, failed], []);
+  t.match(markdown, /\| pi4 \| tiny \\<&"\\> model \|/);
+  t.match(markdown, /Emulated speed says nothing/);
+});
+
+t.test(
+  'JUnit XML is valid by its schema',
+  { skip: hasXmllint() ? false : 'xmllint is not installed' },
+  async (t) => {
+    const path = join(folder, 'junit.xml');
+    const noisy = result('b\u0000ad \ud800', 1, 0, {
+      board: { ...boards[0].board, name: 'b\u0000ad "\ud800"', kernel: ']]> <x>' },
+    });
+    writeFileSync(
+      path,
+      junitReport([...boards, failed, noisy], compareWithBaseline(boards, [result('pi4', 100)], 10)),
+    );
+    const schema = join(root, 'test', 'data', 'junit.xsd');
+    const { status, stderr } = spawnSync('xmllint', ['--noout', '--schema', schema, path], {
+      encoding: 'utf8',
+    });
+    t.equal(status, 0, stderr);
+    const text = readFileSync(path, 'utf8');
+    t.match(text, /<testsuites name="embed-model" tests="7" failures="3"/);
+    t.match(text, /<failure message="tokens or logits digest differ/);
+    t.match(text, /<failure message="4\d\.\d\d tokens\/s, -\d+.* % against/);
+  },
+);
+
+t.test('GitHub: at most ten annotations, what is escaped, the summary', async (t) => {
+  t.same(annotations([failed]), [
+    '::error title=embed-model::bad: logits of tiny <&"> model differ from the reference',
+    '::warning title=embed-model::bad: the board was slowed down',
+    '::warning title=embed-model::bad: 100%25 %250A',
+  ]);
+  const many = annotations(Array.from({ length: 25 }, () => failed));
+  t.equal(many.filter((line) => line.startsWith('::error')).length, 10);
+  t.equal(many[9], '::error title=embed-model::and 16 more');
+  const summary = join(folder, 'summary.md');
+  tellGithub(boards, { GITHUB_STEP_SUMMARY: summary }, () => {});
+  t.equal(readFileSync(summary, 'utf8'), markdownReport(boards, []));
+  writeFileSync(summary, 'x'.repeat(1 << 20));
+  tellGithub(boards, { GITHUB_STEP_SUMMARY: summary }, () => {});
+  t.equal(readFileSync(summary).length, 1 << 20, 'one that is full stays as it is');
+  t.match(benchmarkArray([boards[0]]), [
+    { name: 'pi4 tiny <&"> model cortex-a72 decode', unit: 'tokens/s', value: 50 },
+    { unit: 'tokens/s', value: 200 },
+  ]);
+});
+
+t.test('report.html needs nothing else and shows what there is', async (t) => {
+  const html = htmlReport([...boards, failed], [], [result('pi4', 45), result('pi4', 48)]);
+  t.notMatch(html, /<script|https?:|<link|src=|@import|url\(/);
+  t.notMatch(html, /tiny <&/);
+  for (const caption of ['Speed over the text', 'Latency', 'Memory', 'History']) t.match(html, caption);
+  t.equal(html.match(/<section>/g)?.length, 4);
+  t.notMatch(html, /NaN|undefined|Infinity/);
+  const bare = result('bare', 5);
+  const { bench: _, deployment: __, ...without } = bare;
+  t.notMatch(htmlReport([without], [], []), /NaN|undefined|Infinity/);
+});
+
+t.test('the command joins files, compares, writes, and its document is the next baseline', async (t) => {
+  const paths = boards.map((one, index) => {
+    const path = join(folder, `${index}.json`);
+    writeFileSync(path, JSON.stringify(one));
+    return path;
+  });
+  const at = (name: string) => join(folder, name);
+  const report = (...args: string[]) => {
+    const { GITHUB_ACTIONS: _, ...env } = process.env;
+    const program = join(root, 'bin', 'embed-model.js');
+    return spawnSync(process.execPath, [program, 'report', ...args], { encoding: 'utf8', env });
+  };
+  const first = report(
+    ...paths,
+    '--json',
+    '--html',
+    at('r.html'),
+    '--junit',
+    at('r.xml'),
+    '--markdown',
+    at('r.md'),
+    '--benchmark',
+    at('b.json'),
+  );
+  t.equal(first.status, 0, first.stderr);
+  for (const name of ['r.html', 'r.xml', 'r.md', 'b.json']) t.ok(existsSync(at(name)), name);
+  writeFileSync(at('baseline.json'), first.stdout);
+  writeFileSync(at('slow.json'), JSON.stringify(result('pi4', 30)));
+  const second = report(at('slow.json'), '--baseline', at('baseline.json'));
+  t.equal(second.status, 1);
+  t.match(second.stdout, /REGRESSION/);
+  t.equal(report(at('slow.json'), '--baseline', at('baseline.json'), '--max-regression', '60').status, 0);
+  t.equal(report().status, 2);
+});
+
+t.test('files that are no results', async (t) => {
+  const path = join(folder, 'odd.json');
+  for (const [value, pattern] of [
+    [{}, /schemaVersion is undefined/],
+    [{ results: [null] }, /schemaVersion/],
+    [{ ...boards[0], speed: { ...boards[0].speed, msPerToken: { p50: 'x' } } }, /speed.msPerToken.p50/],
+    [{ ...boards[0], bench: { repeats: 1, tokenMs: [['1']] } }, /bench.tokenMs/],
+    [{ ...boards[0], warnings: [1] }, /warnings/],
+  ] as const) {
+    writeFileSync(path, JSON.stringify(value));
+    expectError(t, 'EM4041', pattern, () => readResults([path]));
+  }
+  expectError(t, 'EM4041', /no such file/, () => readResults([join(folder, 'absent')]));
+});
+
+function hasXmllint(): boolean {
+  try {
+    execFileSync('xmllint', ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
