@@ -3,13 +3,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EmbedError } from '../../codegen/diagnostics/error.js';
+import { build } from '../../codegen/pipeline.js';
 import type { Progress } from '../../codegen/progress.js';
+import { namedPlans } from '../../codegen/quantize/plan.js';
 import type { DeployOptions } from '../../deploy/deploy-bundle.js';
 import { findLauncher } from '../../deploy/local.js';
 import type { SessionOptions } from '../../deploy/session/board-session.js';
 import { targets } from '../../targets/index.js';
 import type { Target } from '../../targets/target.js';
-import { buildTinyBundle, type TinyBundle } from '../codegen/evaluate/tiny-bundle.js';
+import { buildTinyBundle, quietContext, type TinyBundle } from '../codegen/evaluate/tiny-bundle.js';
 
 /** A folder that goes when the process ends. */
 export function scratchFolder(name: string): string {
@@ -30,18 +32,45 @@ export async function nativeTarget(): Promise<Target | undefined> {
   return undefined;
 }
 
-/** Why nothing can be built for the target here; false where it can. */
+/** A bundle, or why none can be built for the target here. 'tiny' fits a serial line, 'os-nano' is the bundled model. */
 export async function buildOrReason(
   folder: string,
   target: Target | undefined,
-): Promise<TinyBundle | string> {
+  model: 'tiny' | 'os-nano' = 'tiny',
+): Promise<Pick<TinyBundle, 'bundle' | 'manifest'> | string> {
   if (target === undefined) return 'this machine runs programs of no target';
   try {
-    return await buildTinyBundle(folder, target, 'int4');
+    return model === 'tiny' ? await buildTinyBundle(folder, target, 'int4') : await buildNano(folder, target);
   } catch (error) {
     if (error instanceof EmbedError && error.code.startsWith('EM30')) return error.message;
     throw error;
   }
+}
+
+function buildNano(out: string, target: Target) {
+  return build(
+    {
+      ...{
+        target,
+        model: null,
+        out,
+        plan: namedPlans.int8!,
+        calibration: null,
+        context: 128,
+        toolchain: null,
+      },
+      ...{
+        fetch: false,
+        singleFile: false,
+        tokenizer: true,
+        prompt: null,
+        tokens: 4,
+        threads: 1,
+        run: false,
+      },
+    },
+    quietContext(),
+  );
 }
 
 /** Progress that keeps what is said. */

@@ -7,7 +7,7 @@ import type { Board } from '../../deploy/boards/board.js';
 import { type DeployResult, deployBundle } from '../../deploy/deploy-bundle.js';
 import { BoardSession } from '../../deploy/session/board-session.js';
 import { targets } from '../../targets/index.js';
-import { quietContext, type TinyBundle } from '../codegen/evaluate/tiny-bundle.js';
+import { quietContext } from '../codegen/evaluate/tiny-bundle.js';
 import { buildOrReason, listening, quickDeploy, scratchFolder, sessionWith } from './board-bundle.js';
 import { expectRejection } from './expect-rejection.js';
 import { type BoardImage, boardImage, type Machine, machines, startQemuBoard } from './qemu-board.js';
@@ -15,18 +15,23 @@ import { type BoardImage, boardImage, type Machine, machines, startQemuBoard } f
 t.setTimeout(1_200_000);
 
 const scratch = scratchFolder('virtual');
-const bundles = new Map<string, TinyBundle | string>();
+const bundles = new Map<string, Built>();
 /** Emulated kernels take their time, on a busy machine more. */
 const bootMs = 240_000;
 
-async function bundleFor({ arch }: Machine): Promise<TinyBundle | string> {
-  const known = bundles.get(arch);
+type Built = Awaited<ReturnType<typeof buildOrReason>>;
+
+/**
+ * The bundled model by SSH, a tiny one by serial line. The tiny one does not go to x86_64: QEMU 7.2 computes its swiglu wrong there
+ * (verify --layers --emulator shows it), a processor does not.
+ */
+async function bundleFor({ arch }: Machine, model: 'tiny' | 'os-nano'): Promise<Built> {
+  const name = `${arch}-${model}`;
+  const known = bundles.get(name);
   if (known !== undefined) return known;
-  const built = await buildOrReason(
-    join(scratch, arch),
-    targets.find((target) => target.arch === arch),
-  );
-  bundles.set(arch, built);
+  const target = targets.find((one) => one.arch === arch);
+  const built = await buildOrReason(join(scratch, name), target, model);
+  bundles.set(name, built);
   return built;
 }
 
@@ -41,23 +46,25 @@ const [x86, arm, sifive, virt] = machines;
 interface Prepared {
   readonly machine: Machine;
   readonly image: BoardImage | string;
-  readonly built: TinyBundle | string;
+  readonly built: Built;
 }
 
-async function prepare(machine: Machine): Promise<Prepared> {
+async function prepare(machine: Machine, model: 'tiny' | 'os-nano'): Promise<Prepared> {
   const image = boardImage(machine);
-  return { machine, image, built: typeof image === 'string' ? image : await bundleFor(machine) };
+  return { machine, image, built: typeof image === 'string' ? image : await bundleFor(machine, model) };
 }
 
-const prepared: Prepared[] = [];
-for (const machine of machines) prepared.push(await prepare(machine));
-const of = (machine: Machine) => prepared.find((one) => one.machine === machine)!;
+const ssh: Prepared[] = [];
+for (const machine of [x86, arm, sifive]) ssh.push(await prepare(machine, 'os-nano'));
+const serial: Prepared[] = [];
+for (const machine of [arm, virt]) serial.push(await prepare(machine, 'tiny'));
+
 const reason = ({ image, built }: Prepared) =>
   typeof image === 'string' ? image : typeof built === 'string' ? built : false;
 
-for (const machine of [x86, arm, sifive]) {
-  const { image, built } = of(machine);
-  t.test(`${machine.name} by SSH`, { skip: reason(of(machine)) }, async (t) => {
+for (const one of ssh) {
+  const { machine, image, built } = one;
+  t.test(`${machine.name} by SSH`, { skip: reason(one) }, async (t) => {
     if (typeof image === 'string' || typeof built === 'string') return;
     const board = await startQemuBoard(t, machine, image, 'ssh');
     await board.begin();
@@ -69,10 +76,10 @@ for (const machine of [x86, arm, sifive]) {
     t.ok((result.memory.peakRssBytes ?? 0) > 0, 'the memory is that of the board');
     t.equal((await deploy(built.bundle, board.ssh)).deployment.sentBytes, 0);
 
-    const other = machines.find(({ arch }) => arch !== machine.arch);
-    const foreign = other === undefined ? 'none' : await bundleFor(other);
-    if (typeof foreign !== 'string')
+    const foreign = ssh.find((other) => other !== one)?.built;
+    if (foreign !== undefined && typeof foreign !== 'string') {
       await expectRejection(t, 'EM4032', /the bundle is for/, deploy(foreign.bundle, board.ssh));
+    }
 
     if (machine === arm) {
       // The date of a board without a clock jumps when the network tells it the time.
@@ -89,7 +96,6 @@ for (const machine of [x86, arm, sifive]) {
       const held = await BoardSession.open(board.ssh, null, sessionWith({ progress, acceptNew: true }));
       const work = held.link.run('sleep 1000', { timeoutMs: 300_000 });
       await delay(500);
-      writeFileSync(join(scratch, 'reset'), '');
       await board.reset();
       const cut = await expectRejection(t, 'EM4014', /./, Promise.race([work, cutOff(held)]));
       const settings =
@@ -102,14 +108,14 @@ for (const machine of [x86, arm, sifive]) {
   });
 }
 
-for (const machine of [arm, virt]) {
-  const { image, built } = of(machine);
-  t.test(`${machine.name} by serial console`, { skip: reason(of(machine)) }, async (t) => {
+for (const one of serial) {
+  const { machine, image, built } = one;
+  t.test(`${machine.name} by serial console`, { skip: reason(one) }, async (t) => {
     if (typeof image === 'string' || typeof built === 'string') return;
     const board = await startQemuBoard(t, machine, image, 'serial');
-    const serial = { ...board.serial, limits: { ...board.serial.limits, connect: bootMs / 1000 } };
+    const line = { ...board.serial, limits: { ...board.serial.limits, connect: bootMs / 1000 } };
     const progress = listening();
-    const work = deploy(built.bundle, serial, sessionWith({ progress }));
+    const work = deploy(built.bundle, line, sessionWith({ progress }));
     // The port is open by then: what the board says from its first moment on is heard.
     await delay(1500);
     await board.begin();
@@ -118,7 +124,7 @@ for (const machine of [arm, virt]) {
     t.match(result, { output: { matchesGolden: true }, board: { transport: 'serial', emulated: true } });
     t.equal(result.deployment.goldenEqual, result.deployment.goldenRuns);
     t.equal(
-      (await deploy(built.bundle, serial)).deployment.sentBytes,
+      (await deploy(built.bundle, line)).deployment.sentBytes,
       0,
       'once more, through the shell that is there',
     );
@@ -131,8 +137,13 @@ t.test('all boards computed the same', async (t) => {
       .map(({ board }) => `${board.name} by ${board.transport}: ${board.kernel}, ${board.cpu}`)
       .join('\n'),
   );
-  const digests = new Set(results.map(({ output }) => output.logitsDigest));
-  t.ok(digests.size <= 1, [...digests].join(', '));
+  for (const name of new Set(results.map(({ model }) => model.name))) {
+    const digests = new Set(
+      results.filter(({ model }) => model.name === name).map(({ output }) => output.logitsDigest),
+    );
+    t.equal(digests.size, 1, `${name}: ${[...digests].join(', ')}`);
+  }
+  t.equal(results.length, [...ssh, ...serial].filter((one) => reason(one) === false).length);
 });
 
 /** TCP does not tell of a board that is suddenly another one; the keepalive does, after a minute. */
