@@ -17,7 +17,8 @@ const usableShare = 0.8;
 /** Lines that every terminal driver takes in one piece (MAX_CANON is 255 at least, 4095 on Linux). */
 const linePayload = 600;
 const fetchBytes = 1400;
-const chunkBytes = { least: 256, first: 4096, most: 16_384 } as const;
+/** A chunk fits the buffer of a terminal (N_TTY_BUF_SIZE, 4096): lines have no flow control, and the board may read late. */
+const chunkBytes = { least: 256, first: 2048, most: 3584 } as const;
 const mostChunkTries = 12;
 /** Failures in a row after which raw bytes are given up for text: some lines take bytes for themselves. */
 const rawTries = 5;
@@ -157,11 +158,11 @@ export class SerialLink implements BoardLink {
     let sent = false;
     const filler = setInterval(() => {
       // Bytes were lost: without others in their place the board waits for ever. As lines they mean nothing.
-      if (sent) void this.console.send('\n'.repeat(128)).catch(() => {});
+      if (sent) void this.console.send('\n'.repeat(chunkBytes.least)).catch(() => {});
     }, 2000 + lineMs);
     try {
       return await this.agent.askLong(`W ${chunk.length}`, {
-        timeoutMs: 20_000 + 6 * lineMs + chunk.length * 20,
+        timeoutMs: 20_000 + 6 * lineMs + chunk.length * 10,
         signal,
         onBegin: async () => {
           await this.console.send(chunk);
