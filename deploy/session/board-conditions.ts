@@ -12,8 +12,6 @@ export interface ConditionReading {
   readonly throttleState: string | null;
   /** Energy used since some moment, in joules. */
   readonly energyJ: number | null;
-  /** Seconds since the board was started, by its monotonic clock: unlike the date, it does not jump. */
-  readonly uptimeS: number | null;
 }
 
 /** Of a result: what was read around the measured runs. */
@@ -36,7 +34,6 @@ export const conditionsScript = [
   'echo "throttle=$(cat $c/cpu*/thermal_throttle/*_throttle_count 2>/dev/null | tr "\\n" " ")$(vcgencmd get_throttled 2>/dev/null)"',
   'e=; for f in /sys/class/hwmon/hwmon*/energy1_input /sys/class/powercap/intel-rapl:0/energy_uj; do',
   '[ -z "$e" ] && e=$(cat $f 2>/dev/null); done; echo "microjoules=$e"',
-  'read up rest < /proc/uptime; echo "uptime=$up"',
 ].join('\n');
 
 export function parseConditions(text: string): ConditionReading {
@@ -57,7 +54,6 @@ export function parseConditions(text: string): ConditionReading {
     temperatureC: number('millicelsius', 1000),
     throttleState: word('throttle'),
     energyJ: number('microjoules', 1e6),
-    uptimeS: number('uptime', 1),
   };
 }
 
