@@ -93,20 +93,18 @@ EM_NOINLINE EM_UNUSED static em_u32x8 em_scale_edge(const struct em_attention_sc
 EM_INLINE em_i32 em_scale_blocks(const em_i32 *key_max, struct em_span span, em_u32 dot_bits, em_i32 shift,
                                  const struct em_attention_scratch *scratch)
 {
-    em_u32x8 bits = em_broadcast(0);
+    const em_u32x8 *max = (const em_u32x8 *)(const void *)key_max;
+    em_u32x8 bits = max[em_first_block(span)] | max[em_end_block(span) - 1u];
     em_u32x8 top = em_broadcast(0x80000000u);
+    em_i32 largest;
     em_u64 first = (span.first + EM_CACHE_BLOCK - 1u) / EM_CACHE_BLOCK; /* of the blocks within the span */
     em_u64 end = span.end / EM_CACHE_BLOCK;
-    for (em_u64 b = em_first_block(span); b < em_end_block(span); b++) {
-        bits |= ((const em_u32x8 *)(const void *)key_max)[b];
-    }
-    /* Magnitudes up to 2^30, so that a score of -2^31 is 2^14 units below the largest. */
-    if (shift < 1 || shift > 62 || dot_bits + em_bits32(em_merge_words(bits)) > 30u + (em_u32)shift) {
-        em_i32 largest;
+    if (shift < 1 || shift > 62) {
         em_scale_positions(key_max, span, shift, scratch, &largest);
         return largest;
     }
     for (em_u64 b = first; b < end; b++) {
+        bits |= max[b];
         top = em_scale_block(scratch, key_max, b, shift, em_broadcast(0), top);
     }
     if (span.first % EM_CACHE_BLOCK != 0) {
@@ -114,6 +112,11 @@ EM_INLINE em_i32 em_scale_blocks(const em_i32 *key_max, struct em_span span, em_
     }
     if (span.end % EM_CACHE_BLOCK != 0 && end >= first) {
         top = em_scale_edge(scratch, key_max, (em_u32)end, shift, span, top);
+    }
+    /* Magnitudes up to 2^30, so that a score of -2^31 is 2^14 units below the largest. */
+    if (dot_bits + em_bits32(em_merge_words(bits)) > 30u + (em_u32)shift) {
+        em_scale_positions(key_max, span, shift, scratch, &largest);
+        return largest;
     }
     return em_largest(top);
 }
