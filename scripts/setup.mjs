@@ -41,6 +41,19 @@ export const testTools = [
   tool('llvm-objdump', ['llvm']),
 ];
 
+/** For the tests with boards: virtual ones and their images, a server for SSH, the other end of a serial line. */
+export const boardTools = [
+  tool('qemu-system-x86_64', ['qemu-system-x86']),
+  tool('qemu-system-aarch64', ['qemu-system-arm']),
+  tool('qemu-system-riscv64', ['qemu-system-misc']),
+  tool('sshd', ['openssh-server']),
+  tool('socat', ['socat']),
+  tool('cpio', ['cpio']),
+  tool('kmod', ['kmod']),
+  tool('xz', ['xz-utils']),
+  tool('xmllint', ['libxml2-utils']),
+];
+
 function isInstalled({ program, file }) {
   const isInPath = (process.env.PATH ?? '').split(delimiter).some((folder) => {
     try {

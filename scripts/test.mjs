@@ -3,6 +3,7 @@
 // of that folder, otherwise everything but these runs. With --lint the linter counts as one assertion more.
 import { availableParallelism } from 'node:os';
 import {
+  boardTools,
   buildTool,
   crossCompilers,
   emulators,
@@ -24,7 +25,8 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-await installTools([...hostCompiler, ...crossCompilers, ...emulators, ...testTools]);
+const boards = tier === undefined ? [] : boardTools;
+await installTools([...hostCompiler, ...crossCompilers, ...emulators, ...testTools, ...boards]);
 buildTool();
 
 const hourSeconds = 3600;
