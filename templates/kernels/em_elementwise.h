@@ -33,9 +33,7 @@ EM_INLINE void em_swiglu_strip(const struct em_swiglu_op *op, const em_i32 *gate
     em_i32 sigmoids[EM_STRIP];
     em_i32 silu[EM_STRIP];
     em_i32 products[EM_STRIP];
-    for (em_u32 i = 0; i < count; i++) {
-        sigmoids[i] = em_sigmoid(gate[i], op->gate_frac);
-    }
+    em_gates(em_sigmoid_table, EM_SIGMOID_STEP_BITS, gate, op->gate_frac, sigmoids, count);
     for (em_u32 i = 0; i < count; i++) {
         silu[i] = (em_i32)em_round_shift64((em_i64)gate[i] * sigmoids[i], 24); /* no larger than the gate */
     }
@@ -61,9 +59,7 @@ EM_UNUSED EM_NOINLINE static void em_gelu(const struct em_gelu_op *op, const em_
     for (em_u64 i = 0; i < count; i += EM_STRIP) {
         em_u32 width = count - i < EM_STRIP ? (em_u32)(count - i) : EM_STRIP;
         em_i32 gates[EM_STRIP];
-        for (em_u32 j = 0; j < width; j++) {
-            gates[j] = em_gelu_gate(table, in[i + j], op->in_frac);
-        }
+        em_gates(table, EM_GELU_STEP_BITS, in + i, op->in_frac, gates, width);
         em_scale_each(in + i, gates, op->out_shift, out + i, width);
     }
 }

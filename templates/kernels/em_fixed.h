@@ -88,10 +88,43 @@ EM_INLINE em_i32 em_scale(em_i32 a, em_i32 m, em_i32 shift)
     return em_scale_product((em_i64)a * m, shift);
 }
 
-/* A kernel set may bring its own em_scale_each and em_scale_all, where compilers make too little of these. */
+/* ---- Gates --------------------------------------------------------------------------------------------------- */
+
+/* Bits of a step between the entries of a gate's table, for values in Q15: 1/32 and 1/64. */
+#define EM_SIGMOID_STEP_BITS 10u
+#define EM_GELU_STEP_BITS 9u
+
+/*
+ * The sigmoid, or the gate of GELU, at value in Q(frac), 0 <= frac <= 30, as Q24 in [0, 2^24]. The table, one of em_tables.h, has 512
+ * steps of 2^step_bits in Q15 for the magnitude of the value, and is linear between entries.
+ */
+EM_INLINE em_i32 em_gate(const em_i32 *table, em_u32 step_bits, em_i32 value, em_i32 frac)
+{
+    const em_i32 limit = (em_i32)(512u << step_bits) - 1;
+    em_i32 right = frac > 15 ? frac - 15 : 0; /* to Q15 */
+    em_i32 left = frac < 15 ? 15 - frac : 0;
+    em_i32 wide = em_abs(value) >> right;
+    em_i32 x = wide <= limit >> left ? wide << left : limit;
+    em_i32 entry = table[x >> step_bits];
+    em_i32 step = entry - table[(x >> step_bits) + 1];
+    em_i32 part = x & (em_i32)((1u << step_bits) - 1u);
+    em_i32 tail = entry - ((step * part + (em_i32)(1u << step_bits) / 2) >> step_bits);
+    return value < 0 ? tail : (1 << 24) - tail;
+}
+
+/* A kernel set may bring its own em_scale_each, em_scale_all and em_gates, where compilers make too little of these. */
 #if __has_include("em_strips.h")
 #include "em_strips.h"
 #else
+
+/* out[i] = em_gate(table, step_bits, values[i], frac). */
+EM_INLINE void em_gates(const em_i32 *table, em_u32 step_bits, const em_i32 *values, em_i32 frac, em_i32 *out,
+                        em_u32 count)
+{
+    for (em_u32 i = 0; i < count; i++) {
+        out[i] = em_gate(table, step_bits, values[i], frac);
+    }
+}
 
 /*
  * out[i] = em_scale(a[i], b[i], shift) for a strip of values. The cases of the shift are told apart once, and what is left is a loop
@@ -190,42 +223,6 @@ EM_INLINE em_u32 em_exp2_negative(em_u32 x)
     p = em_subtract_q15(EM_EXP2_C1, g, p);
     p = em_subtract_q15(EM_EXP2_C0, g, p);
     return whole >= 31u ? 0 : ((em_u32)p << 15) >> whole;
-}
-
-/*
- * sigmoid of value in Q(frac), 0 <= frac <= 30, as Q24 in (0, 2^24): table over |value| below 16 in steps of 1/32, linear between
- * entries. Without branches, so that loops over it are vectorised.
- */
-EM_INLINE em_i32 em_sigmoid(em_i32 value, em_i32 frac)
-{
-    const em_i32 limit = 16 * 32768 - 1;
-    em_i32 right = frac > 15 ? frac - 15 : 0; /* to Q15 */
-    em_i32 left = frac < 15 ? 15 - frac : 0;
-    em_i32 wide = em_abs(value) >> right;
-    em_i32 x = wide <= limit >> left ? wide << left : limit;
-    em_i32 entry = em_sigmoid_table[x >> 10];
-    em_i32 step = entry - em_sigmoid_table[(x >> 10) + 1];
-    em_i32 tail = entry - ((step * (x & 1023) + 512) >> 10);
-    return value < 0 ? tail : (1 << 24) - tail;
-}
-
-/*
- * Gate of GELU at value in Q(frac), 0 <= frac <= 30, as Q24 in [0, 2^24]: em_gelu_erf_table or em_gelu_tanh_table over |value| below
- * 8 in steps of 1/64, linear between entries. Without branches.
- */
-EM_INLINE em_i32 em_gelu_gate(const em_i32 *table, em_i32 value, em_i32 frac)
-{
-    const em_i32 limit = 8 * 32768 - 1;
-    em_i32 right = frac > 15 ? frac - 15 : 0; /* to Q15 */
-    em_i32 left = frac < 15 ? 15 - frac : 0;
-    em_i32 wide = em_abs(value) >> right;
-    em_i32 x = wide <= limit >> left ? wide << left : limit;
-    em_i32 at = x >> 9;
-    __asm__("" : "+r"(at)); /* one look-up at a time: vector gathers are slower on many cores, and QEMU 7.2 gets them wrong */
-    em_i32 entry = table[at];
-    em_i32 step = entry - table[at + 1];
-    em_i32 tail = entry - ((step * (x & 511) + 256) >> 9);
-    return value < 0 ? tail : (1 << 24) - tail;
 }
 
 #endif /* EM_FIXED_H */

@@ -1,5 +1,5 @@
 /*
- * em_strips.h - kernel set "avx2": products of two vectors, brought to another Q format.
+ * em_strips.h - kernel set "avx2": products of two vectors, brought to another Q format; gates of activations.
  *
  * The instruction set has neither an arithmetic shift of 64-bit lanes nor a saturating way from them to 32 bits. Where
  * the magnitudes at hand rule out saturation, a bias makes a logical shift do.
@@ -69,6 +69,44 @@ EM_INLINE void em_scale_all(const em_i32 *a, em_i32 m, em_i32 shift, em_i32 *out
         multipliers[i] = m;
     }
     em_scale_each(a, multipliers, shift, out, count);
+}
+
+/* em_gate of eight values. */
+EM_INLINE em_u32x8 em_gate_lanes(const em_i32 *table, em_u32 step_bits, em_u32x8 values, em_i32 frac)
+{
+    const em_u32 limit = (512u << step_bits) - 1u;
+    const em_u32 right = frac > 15 ? (em_u32)frac - 15u : 0; /* to Q15 */
+    const em_u32 left = frac < 15 ? 15u - (em_u32)frac : 0;
+    em_u32x8 wide = em_abs_each(values) >> right;
+    em_u32x8 fits = (em_u32x8)(wide <= em_broadcast(limit >> left));
+    em_u32x8 x = ((wide << left) & fits) | (em_broadcast(limit) & ~fits);
+    em_u32x8 entry = em_gather(table, x >> step_bits);
+    em_u32x8 step = entry - em_gather(table + 1, x >> step_bits);
+    em_u32x8 part = x & ((1u << step_bits) - 1u);
+    em_u32x8 tail = entry - (em_u32x8)((em_i32x8)(step * part + (1u << step_bits) / 2u) >> (em_i32)step_bits);
+    em_u32x8 sign = (em_u32x8)((em_i32x8)values >> 31);
+    return (tail & sign) | (((1u << 24) - tail) & ~sign);
+}
+
+/* out[i] = em_gate(table, step_bits, values[i], frac). Look-ups are explicit: compilers would gather with 64-bit indices. */
+EM_NOINLINE EM_UNUSED static void em_gates(const em_i32 *table, em_u32 step_bits, const em_i32 *values, em_i32 frac,
+                                           em_i32 *out, em_u32 count)
+{
+    em_u32 i = 0;
+    for (; count - i >= 8u; i += 8u) {
+        em_u32x8 eight = (em_u32x8)*(const em_i32x8_anywhere *)(const void *)(values + i);
+        *(em_i32x8_anywhere *)(void *)(out + i) = (em_i32x8)em_gate_lanes(table, step_bits, eight, frac);
+    }
+    if (i < count) {
+        em_i32 last[8] = {0};
+        for (em_u32 k = 0; k < count - i; k++) {
+            last[k] = values[i + k];
+        }
+        em_u32x8 gates = em_gate_lanes(table, step_bits, (em_u32x8)*(const em_i32x8_anywhere *)(const void *)last, frac);
+        for (em_u32 k = 0; k < count - i; k++) {
+            out[i + k] = (em_i32)gates[k];
+        }
+    }
 }
 
 #endif /* EM_STRIPS_H */

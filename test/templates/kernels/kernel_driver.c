@@ -140,14 +140,14 @@ static void exp2_negative(void)
 static void sigmoid(void)
 {
     const em_i32 *in = words(2);
-    put_word(em_sigmoid(in[0], in[1]));
+    put_word(em_gate(em_sigmoid_table, EM_SIGMOID_STEP_BITS, in[0], in[1]));
 }
 
 /* Whether exact, value, frac. */
 static void gelu_gate(void)
 {
     const em_i32 *in = words(3);
-    put_word(em_gelu_gate(in[0] ? em_gelu_erf_table : em_gelu_tanh_table, in[1], in[2]));
+    put_word(em_gate(in[0] ? em_gelu_erf_table : em_gelu_tanh_table, EM_GELU_STEP_BITS, in[1], in[2]));
 }
 
 /* columns, tokens, values: per token its scale and its padded row. */
