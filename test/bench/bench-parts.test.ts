@@ -6,7 +6,7 @@ import t from 'tap';
 import { openLlama2c } from '../../codegen/checkpoint/llama2c/open-llama2c.js';
 import { resolvePlan } from '../../codegen/quantize/plan.js';
 import { parseBandwidth } from './bandwidth/read-bandwidth.js';
-import { benchHelp, parseBenchSettings } from './command-line.js';
+import { benchHelp, measuredWords, parseBenchSettings } from './command-line.js';
 import { planOf } from './formats.js';
 import { functionShares } from './instructions/function-shares.js';
 import type { Benchmark, Measurement } from './measurement.js';
@@ -76,6 +76,8 @@ t.test('the command line', async (t) => {
   t.throws(() => parseBenchSettings(['--formats', 'w7']), /neither a plan nor a format/);
   t.throws(() => parseBenchSettings(['--repeat', '0']), /from 1/);
   t.throws(() => parseBenchSettings(['--fast']), /--fast/);
+  const words = ['--quick', '--folder', 'x', '--out=y', '--write-docs', '--repeat', '3'];
+  t.same(measuredWords(words), ['--quick', '--repeat', '3']);
   for (const option of ['shapes', 'formats', 'targets', 'quick', 'realtime', 'write-docs'])
     t.match(benchHelp, `--${option} `);
 });

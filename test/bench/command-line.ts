@@ -75,6 +75,12 @@ export function parseBenchSettings(args: readonly string[]): BenchSettings {
   };
 }
 
+/** The words of a command line that say what is measured, without those that say where files go. */
+export function measuredWords(args: readonly string[]): string[] {
+  const isPlace = (word: string | undefined) => word === '--folder' || word === '--out';
+  return args.filter((word, i) => !/^--(write-docs$|folder\b|out\b)/.test(word) && !isPlace(args[i - 1]));
+}
+
 function listOf<T extends string>(
   given: string | undefined,
   all: readonly T[],

@@ -7,7 +7,7 @@ import { EmbedError } from '../../codegen/diagnostics/error.js';
 import { findLauncher } from '../../deploy/local.js';
 import { findTarget } from '../../targets/index.js';
 import { ReadBandwidth } from './bandwidth/read-bandwidth.js';
-import { type BenchSettings, benchHelp, parseBenchSettings } from './command-line.js';
+import { type BenchSettings, benchHelp, measuredWords, parseBenchSettings } from './command-line.js';
 import { BlockCounter } from './instructions/block-counter.js';
 import { PipelineModel } from './machine-code/pipeline-model.js';
 import { machineFacts } from './machine-facts.js';
@@ -36,7 +36,7 @@ async function main(args: readonly string[]): Promise<void> {
     const benchmark: Benchmark = {
       schemaVersion: 1,
       date: new Date().toISOString().slice(0, 10),
-      command: ['npm run bench --', ...args.filter((word) => word !== '--write-docs')].join(' '),
+      command: ['npm run bench --', ...measuredWords(args)].join(' '),
       machine: await machineFacts(machines, instruments.pipelines),
       bandwidth: (await instruments.bandwidth?.measure(workingSets)) ?? [],
       measurements,

@@ -151,7 +151,7 @@ t.test('what cannot be measured, or is not as promised', { skip: obstacle }, asy
   t.equal(JSON.parse(different.stdout).output.matchesGolden, false);
 
   const planned = await embedModel([...words, '--dry-run', '--json']);
-  const { commands } = JSON.parse(planned.stdout);
+  const { commands } = JSON.parse(planned.stdout).dryRun;
   t.equal(commands.length, 3, 'golden, warm-up, one repeat');
   t.match(commands[2].command.join(' '), /em-run.*--no-digest --ignore-end/);
 
