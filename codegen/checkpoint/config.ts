@@ -54,5 +54,19 @@ export interface Gpt2Config extends DecoderShape {
   readonly scoreDivisor: { readonly headDim: boolean; readonly layer: boolean };
 }
 
+/**
+ * Crystal: one layer of a geometric neuron field, flat or behind causal attention. No norm before the head; heads and headDim are 0
+ * in flat ones.
+ */
+export interface CrystalConfig extends DecoderShape {
+  readonly family: 'crystal';
+  readonly neurons: number;
+  /** Added to the magnitude of every neuron's temperature. */
+  readonly temperatureFloor: number;
+  /** Added to the sum of the neurons' weights. */
+  readonly weightSumEpsilon: number;
+  readonly gelu: GeluKind;
+}
+
 /** The family decides which graph builder understands the model (graph/build.ts). */
-export type DecoderConfig = LlamaConfig | Gpt2Config;
+export type DecoderConfig = LlamaConfig | Gpt2Config | CrystalConfig;

@@ -1,5 +1,7 @@
 /** The families whose checkpoints are read by binding tensors of a file to the names of a graph. */
 import type { DecoderConfig } from './config.js';
+import { crystalNames, isCrystalConfig, readCrystalConfig } from './crystal-config.js';
+import { bindCrystalTensors } from './crystal-tensors.js';
 import { isGpt2Config, readGpt2Config } from './gpt2-config.js';
 import { bindGpt2Tensors } from './gpt2-tensors.js';
 import type { Settings } from './settings.js';
@@ -29,6 +31,13 @@ const readers: {
     recognizes: isGpt2Config,
     read: readGpt2Config,
     bind: bindGpt2Tensors,
+  },
+  crystal: {
+    family: 'crystal',
+    architectures: crystalNames,
+    recognizes: isCrystalConfig,
+    read: readCrystalConfig,
+    bind: bindCrystalTensors,
   },
 };
 

@@ -181,7 +181,6 @@ export function modelView(input: EmissionInput): View {
   const places = placesOf(input.blob);
   const { fields, layers } = layerTable(model, places);
   const attention = graph.layers[0]!.find((op) => op.kind === 'attention');
-  if (attention?.kind !== 'attention') throw new Error('graph has no attention');
   const singles = [...model.prologue, ...model.epilogue].flatMap((step) => {
     const constants = definitionOf(step.kind).constants(step, places);
     if (constants === null) return [];
@@ -195,16 +194,20 @@ export function modelView(input: EmissionInput): View {
     steps.map((step, i) =>
       statementOf(step, graph, places, `em_${step.op.name}_op`, { layer: '-1', op: base + i, first }),
     );
-  const { heads, kvHeads, headDim, window } = attention;
+  const { heads, kvHeads, headDim, window } =
+    attention?.kind === 'attention' ? attention : { heads: 0, kvHeads: 0, headDim: 0, window: null };
+  const shape = heads === 0 ? 'no attention' : `${heads} heads of ${headDim} (${kvHeads} KV)`;
   return {
     ...headerView(input),
-    summary: `${graph.layerCount} layers, width ${bufferOf(graph, 'x').width}, ${heads} heads of ${headDim} (${kvHeads} KV), vocabulary ${graph.vocabSize}, context ${graph.context}.`,
+    summary: `${graph.layerCount} ${graph.layerCount === 1 ? 'layer' : 'layers'}, width ${bufferOf(graph, 'x').width}, ${shape}, vocabulary ${graph.vocabSize}, context ${graph.context}.`,
     sizes: `Blob ${input.blob.blobBytes} bytes, arena ${input.memory.arenaBytes} bytes.`,
     layerCount: graph.layerCount,
     layerFields: fields,
     layers,
     singles,
     hasRope: graph.rope !== null,
+    hasAttention: heads > 0,
+    hasNeurons: graph.layers[0]!.some(({ kind }) => kind === 'neurons'),
     heads,
     kvHeads,
     headDim,

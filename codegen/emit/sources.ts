@@ -25,6 +25,7 @@ const kernelFiles = [
   'em_quantize.h',
   'em_norm.h',
   'em_elementwise.h',
+  'em_neurons.h',
   'em_cache_types.h',
   'em_attention.h',
   'em_linear_op.h',

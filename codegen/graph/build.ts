@@ -1,6 +1,7 @@
 /** Checkpoint to graph, by family. */
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { DecoderConfig } from '../checkpoint/config.js';
+import { crystalGraph } from './crystal.js';
 import { gpt2Graph } from './gpt2.js';
 import type { Graph } from './graph.js';
 import { llamaGraph } from './llama.js';
@@ -13,6 +14,7 @@ type CheckpointOf<F extends Family> = Checkpoint<Extract<DecoderConfig, { family
 const builders: { readonly [F in Family]: (checkpoint: CheckpointOf<F>, context: number) => Graph } = {
   llama: llamaGraph,
   gpt2: gpt2Graph,
+  crystal: crystalGraph,
 };
 
 /** Builds and checks the graph of a checkpoint for a KV cache of `context` positions. */

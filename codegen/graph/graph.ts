@@ -5,7 +5,9 @@ import type { EmbedOp } from '../ops/embed.js';
 import type { GeluOp } from '../ops/gelu.js';
 import type { LayerNormOp } from '../ops/layernorm.js';
 import type { LinearOp } from '../ops/linear.js';
+import type { NeuronsOp } from '../ops/neurons.js';
 import type { QuantizeOp } from '../ops/quantize.js';
+import type { ResidueOp } from '../ops/residue.js';
 import type { RmsNormOp } from '../ops/rmsnorm.js';
 import type { RopeOp } from '../ops/rope.js';
 import type { SwigluOp } from '../ops/swiglu.js';
@@ -15,11 +17,13 @@ export type Op =
   | RmsNormOp
   | LayerNormOp
   | QuantizeOp
+  | ResidueOp
   | LinearOp
   | RopeOp
   | AttentionOp
   | SwigluOp
   | GeluOp
+  | NeuronsOp
   | AddOp;
 
 /** One token's worth of an activation. */
@@ -48,6 +52,8 @@ export interface VectorInfo {
   readonly name: string;
   readonly tensor: string;
   readonly length: number;
+  /** int32 values that the blob holds of it, where not one for each. */
+  readonly stored?: number;
 }
 
 export interface RopeInfo {

@@ -128,25 +128,33 @@ export function planMemory(graph: Graph, batch: number, kernels: KernelSet): Mem
   const cachePositions = Math.ceil(graph.context / kernels.cacheBlock) * kernels.cacheBlock;
   const slots = graph.layerCount * kvHeads * cachePositions;
   const shape = `[${graph.layerCount}][${kvHeads}][${cachePositions}]`;
-  const cache = [
-    append('keys', slots * headDim, `int8${shape}[${headDim}]`),
-    append('values', slots * headDim, `int8${shape}[${headDim}]`),
-    append('key_max', slots * 4, `int32${shape}`),
-    append('value_max', slots * 4, `int32${shape}`),
-  ];
+  const hasAttention = slots > 0;
+  const cache = !hasAttention
+    ? []
+    : [
+        append('keys', slots * headDim, `int8${shape}[${headDim}]`),
+        append('values', slots * headDim, `int8${shape}[${headDim}]`),
+        append('key_max', slots * 4, `int32${shape}`),
+        append('value_max', slots * 4, `int32${shape}`),
+      ];
   const cacheBytes = end - STATE_BYTES;
   const heads = Math.max(...graph.layers[0]!.map((op) => (op.kind === 'attention' ? op.heads : 1)));
+  const scores = !hasAttention
+    ? []
+    : [
+        append(
+          'scores',
+          heads * cachePositions * 4,
+          `int32[${heads}][${cachePositions}], work memory of attention`,
+        ),
+        append(
+          'weights',
+          heads * cachePositions * 4,
+          `int32[${heads}][${cachePositions}], work memory of attention`,
+        ),
+      ];
   const work = [
-    append(
-      'scores',
-      heads * cachePositions * 4,
-      `int32[${heads}][${cachePositions}], work memory of attention`,
-    ),
-    append(
-      'weights',
-      heads * cachePositions * 4,
-      `int32[${heads}][${cachePositions}], work memory of attention`,
-    ),
+    ...scores,
     append('order', graph.vocabSize * 4, `int32[${graph.vocabSize}], work memory of sampling`),
   ];
   const buffers = placeActivations(graph, batch, kernels, end);

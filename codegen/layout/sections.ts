@@ -1,6 +1,6 @@
 /** What goes into the blob of a model, section by section. */
 import type { IntegerModel } from '../lower/lower.js';
-import type { Step } from '../ops/index.js';
+import { definitionOf, type Step } from '../ops/index.js';
 import { formats } from '../quantize/format.js';
 import type { QuantizedMatrix } from '../quantize/matrix.js';
 import type { BlobSection } from './blob.js';
@@ -38,13 +38,8 @@ function matrixSection(matrix: QuantizedMatrix, kernels: KernelSet): BlobSection
 }
 
 function vectorSections(step: Step): BlobSection[] {
-  if (step.kind === 'rmsnorm') return [table(step.op.gains, 1, step.gains.length, bytesOf(step.gains))];
-  const vectors: BlobSection[] = [];
-  if (step.kind === 'layernorm')
-    vectors.push(table(step.op.gains, 1, step.gains.length, bytesOf(step.gains)));
-  if ((step.kind === 'linear' || step.kind === 'layernorm') && step.bias !== null)
-    vectors.push(table(step.op.bias!, 1, step.bias.length, bytesOf(step.bias)));
-  return vectors;
+  const vectors = definitionOf(step.kind).vectors?.(step) ?? [];
+  return vectors.map(({ name, values }) => table(name, 1, values.length, bytesOf(values)));
 }
 
 function table(name: string, rows: number, cols: number, content: Uint8Array): BlobSection {

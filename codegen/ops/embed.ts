@@ -47,8 +47,8 @@ export const embed: OpDefinition<EmbedOp, EmbedStep> = {
     const { width } = bufferOf(graph, op.output);
     if (matrix.columns !== width)
       return `${op.matrix} has ${matrix.columns} columns, ${op.output} takes ${width}`;
-    const rows = op.index === 'token' ? graph.vocabSize : graph.context;
-    return matrix.rows === rows ? null : `${op.matrix} has ${matrix.rows} rows for ${rows} of ${op.index}`;
+    const [what, rows] = op.index === 'token' ? ['vocabulary', graph.vocabSize] : ['context', graph.context];
+    return matrix.rows === rows ? null : `${op.matrix} has ${matrix.rows} rows, ${what} ${rows}`;
   },
   float(op, state) {
     const { width } = bufferOf(state.graph, op.output);

@@ -6,8 +6,10 @@ import { type EmbedStep, embed } from './embed.js';
 import { type GeluStep, gelu } from './gelu.js';
 import { type LayerNormStep, layernorm } from './layernorm.js';
 import { type LinearStep, linear } from './linear.js';
+import { type NeuronsStep, neurons } from './neurons.js';
 import type { OpDefinition } from './op.js';
 import { type QuantizeStep, quantize } from './quantize.js';
+import { type ResidueStep, residue } from './residue.js';
 import { type RmsNormStep, rmsnorm } from './rmsnorm.js';
 import { type RopeStep, rope } from './rope.js';
 import { type SwigluStep, swiglu } from './swiglu.js';
@@ -18,14 +20,29 @@ export type Step =
   | RmsNormStep
   | LayerNormStep
   | QuantizeStep
+  | ResidueStep
   | LinearStep
   | RopeStep
   | AttentionStep
   | SwigluStep
   | GeluStep
+  | NeuronsStep
   | AddStep;
 
-const definitions = { embed, rmsnorm, layernorm, quantize, linear, rope, attention, swiglu, gelu, add };
+const definitions = {
+  embed,
+  rmsnorm,
+  layernorm,
+  quantize,
+  residue,
+  linear,
+  rope,
+  attention,
+  swiglu,
+  gelu,
+  neurons,
+  add,
+};
 
 /** The definition of an op's kind. Kinds of op and step are the same by construction. */
 export function definitionOf(kind: Op['kind']): OpDefinition<Op, Step> {

@@ -101,6 +101,10 @@ export const layernorm: OpDefinition<LayerNormOp, LayerNormStep> = {
   integer(step, state) {
     layerNormVector(step, state.buffer(step.op.input), state.buffer(step.op.output));
   },
+  vectors: ({ op, gains, bias }) => [
+    { name: op.gains, values: gains },
+    ...(bias === null ? [] : [{ name: op.bias!, values: bias }]),
+  ],
   constants: (step, places) => ({
     type: 'em_layernorm_op',
     fields: [

@@ -164,6 +164,7 @@ export const linear: OpDefinition<LinearOp, LinearStep> = {
   integer(step, state) {
     multiplyQuantized(step, state.quantized(step.op.input), state.buffer(step.op.output));
   },
+  vectors: ({ op, bias }) => (bias === null ? [] : [{ name: op.bias!, values: bias }]),
   constants: (step, places) => ({
     type: 'em_linear_op',
     fields: [

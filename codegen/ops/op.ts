@@ -99,6 +99,8 @@ export interface OpDefinition<O, S> {
   float(op: O, state: FloatState): void;
   lower(op: O, lowering: Lowering): S;
   integer(step: S, state: IntegerState): void;
+  /** Vectors of the graph that the step uses, as the blob holds them. */
+  vectors?(step: S): readonly { readonly name: string; readonly values: Int32Array }[];
   /** The constants that the emitted C needs for a step, or null. */
   constants(step: S, places: BlobPlaces): ConstantView | null;
   /** What the op's template says of it. */

@@ -131,6 +131,7 @@ export const rmsnorm: OpDefinition<RmsNormOp, RmsNormStep> = {
     for (let h = 0; h < step.op.heads; h++)
       normalizeVector(step, input, h * step.width, state.buffer(step.op.output));
   },
+  vectors: ({ op, gains }) => [{ name: op.gains, values: gains }],
   constants: (step, places) => ({
     type: 'em_norm_op',
     fields: [

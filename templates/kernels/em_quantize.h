@@ -21,4 +21,17 @@ EM_UNUSED EM_NOINLINE static void em_quantize(const em_i32 *in, const struct em_
     }
 }
 
+/* out = in - what its int8 form stands for, row by row: int32[tokens][columns]. */
+EM_UNUSED EM_NOINLINE static void em_residue(const em_i32 *in, const struct em_q8 *q8, em_u32 columns, em_u32 tokens, em_i32 *out)
+{
+    for (em_u32 t = 0; t < tokens; t++, in += columns, out += columns) {
+        const em_i8 *row = q8->values + (em_u64)t * EM_Q8_STRIDE(columns);
+        em_i32 unit = (em_i32)(((em_i64)q8->scale[t].mantissa * 128 + 63) / 127);
+        em_i32 shift = 22 - q8->scale[t].shift;
+        for (em_u32 c = 0; c < columns; c++) {
+            out[c] = em_saturate((em_i64)in[c] - em_scale(row[c], unit, shift));
+        }
+    }
+}
+
 #endif /* EM_QUANTIZE_H */

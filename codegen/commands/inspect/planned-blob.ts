@@ -38,7 +38,9 @@ export function plannedBlob(
       const bytes = layout.sectionBytes(format, rows, columns);
       return { name, format: formats[format].code, layout: layout.code, rows, cols: columns, bytes };
     }),
-    ...graph.vectors.map(({ name, length }) => table(name, length, length * vectorElementBytes)),
+    ...graph.vectors.map(({ name, length, stored = length }) =>
+      table(name, stored, stored * vectorElementBytes),
+    ),
   ];
   const { rope, context } = graph;
   const tables = [
