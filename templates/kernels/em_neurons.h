@@ -1,5 +1,5 @@
 /*
- * em_neurons.h - weights of a geometric neuron field: softmax of distances. docs/arithmetic.md, section 7.
+ * em_neurons.h - weights of a geometric neuron field: softmax of distances. docs/arithmetic.md, section 6.
  * SPDX-License-Identifier: MIT-0
  */
 #ifndef EM_NEURONS_H

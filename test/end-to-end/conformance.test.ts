@@ -24,7 +24,7 @@ import {
   writeCheckpoint,
   writeLlama2cCheckpoint,
 } from './tiny-bundles.js';
-import { writeGpt2Checkpoint } from './tiny-families.js';
+import { writeCrystalCheckpoint, writeGpt2Checkpoint } from './tiny-families.js';
 
 const full = process.env.EMBED_TEST_FULL === '1';
 t.setTimeout(full ? 7_200_000 : 1_800_000);
@@ -126,7 +126,7 @@ const tiny: readonly Subject[] = [
 for (const [i, subject] of tiny.entries()) testModel(subject, plansOf(i), proven);
 
 /** Plans whose rules hold for every family. */
-const familyPlans = [namedPlans.int4!, mixedPlans[3]!];
+const familyPlans = [namedPlans.int4!, namedPlans.mixed8!];
 const families: readonly Subject[] = [
   { name: 'GPT-2', prompt: null, place: (t) => writeGpt2Checkpoint(temporaryFolder(t), {}) },
   {
@@ -134,6 +134,8 @@ const families: readonly Subject[] = [
     prompt: null,
     place: (t) => writeGpt2Checkpoint(temporaryFolder(t), { nano: true, biases: false }),
   },
+  { name: 'flat crystal', prompt: null, place: (t) => writeCrystalCheckpoint(temporaryFolder(t), false) },
+  { name: 'causal crystal', prompt: null, place: (t) => writeCrystalCheckpoint(temporaryFolder(t), true) },
 ];
 for (const [i, subject] of families.entries())
   testModel(subject, full ? [namedPlans.int8!, ...familyPlans] : [turn(familyPlans, i)], proven);

@@ -91,7 +91,7 @@ for (const name of variants) {
   });
 }
 
-for (const name of ['os-nano', 'os-tiny', 'prose-gpt2']) {
+for (const name of ['os-nano', 'os-tiny', 'prose-gpt2', 'causal-crystal-788']) {
   const folder = join(models, name);
   t.test(`prompts of ${name}`, { skip: !existsSync(folder) && 'no ../shared' }, async (t) => {
     const checkpoint = openCheckpoint(folder);

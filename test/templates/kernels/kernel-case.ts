@@ -23,6 +23,8 @@ export const operation = {
   geluGate: 13,
   gelu: 14,
   layernorm: 15,
+  residue: 16,
+  neurons: 17,
 } as const;
 
 /** What the driver's outputs hold where nothing was written. */

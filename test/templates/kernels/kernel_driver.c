@@ -13,12 +13,13 @@
 #include "em_attention.h"
 #include "em_elementwise.h"
 #include "em_linear.h"
+#include "em_neurons.h"
 #include "em_norm.h"
 #include "em_quantize.h"
 
 enum operation {
     SCALE = 1, RECIPROCAL_SQRT, EXP2_NEGATIVE, SIGMOID, QUANTIZE, RMSNORM, ROPE, SWIGLU, ADD, LINEAR_ROWS, GATHER_ROW, ATTEND,
-    GELU_GATE, GELU, LAYERNORM
+    GELU_GATE, GELU, LAYERNORM, RESIDUE, NEURONS
 };
 
 /* What out holds where a kernel must not write. */
@@ -171,6 +172,45 @@ static void quantize(void)
     free(q8.values);
     free(q8.prepared);
     free(q8.scale);
+}
+
+/* columns, tokens, values: what int8 leaves of them. */
+static void residue(void)
+{
+    em_u32 columns = count_word();
+    em_u32 tokens = count_word();
+    struct em_q8 q8;
+    q8.values = allocate((em_u64)tokens * EM_Q8_STRIDE(columns));
+    q8.prepared = allocate((em_u64)tokens * EM_PREPARED_BYTES(columns) + 1);
+    q8.scale = allocate(tokens * sizeof(*q8.scale));
+    const em_i32 *in = words(columns * tokens);
+    em_i32 *out = allocate_untouched((em_u64)columns * tokens);
+    em_quantize(in, &q8, columns, tokens);
+    em_residue(in, &q8, columns, tokens, out);
+    put(out, (em_u64)columns * tokens);
+    free(q8.values);
+    free(q8.prepared);
+    free(q8.scale);
+    free(out);
+}
+
+/* in_frac, dots_frac, epsilon_score, width, count, tokens, constants[3][count], values, dots. */
+static void neurons(void)
+{
+    struct em_neurons_op op = {.constants = 0};
+    op.in_frac = word();
+    op.dots_frac = word();
+    op.epsilon_score = word();
+    em_u32 width = count_word();
+    em_u32 count = count_word();
+    em_u32 tokens = count_word();
+    const em_u8 *blob = (const em_u8 *)words(3u * count);
+    const em_i32 *x = words(width * tokens);
+    const em_i32 *dots = words(count * tokens);
+    em_i32 *out = allocate_untouched((em_u64)count * tokens);
+    em_neurons(&op, blob, x, dots, width, count, tokens, out);
+    put(out, (em_u64)count * tokens);
+    free(out);
 }
 
 /* epsilon (64 bits), floor_bits, out_shift, width, vectors, gains[width], values: the results, once more in place. */
@@ -423,6 +463,12 @@ static void run_case(enum operation operation)
         return;
     case LAYERNORM:
         layernorm();
+        return;
+    case RESIDUE:
+        residue();
+        return;
+    case NEURONS:
+        neurons();
         return;
     }
     die("unknown operation");

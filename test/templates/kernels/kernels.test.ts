@@ -20,6 +20,7 @@ import { x86_64Swar } from '../../../targets/x86_64-swar.js';
 import { Vectors } from '../../codegen/arithmetic/vectors.js';
 import { compile, freestandingFlags, onPath, root, runtimeFolder, warningFlags } from '../c-compiler.js';
 import { attentionCases, headCases } from './attention-cases.js';
+import { neuronCases, residueCases } from './field-cases.js';
 import {
   elementwiseCases,
   fixedPointCases,
@@ -220,6 +221,8 @@ const commonCases = [
   ...quantizeCases(),
   ...normCases(),
   ...layerNormCases(),
+  ...residueCases(),
+  ...neuronCases(),
   ...attentionCases(),
 ];
 const casesOf = new Map(
