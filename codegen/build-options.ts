@@ -15,6 +15,8 @@ export interface BuildOptions {
   readonly calibration: string | null;
   /** Text file whose tokens the vocabulary is cut down to; null: all tokens stay. */
   readonly pruneVocab?: string | null;
+  /** Scales that a .crystal file of version 1 lacks, as JSON; absent or null: fitted to the calibration text where needed. */
+  readonly scales?: string | null;
   /** Positions of the KV cache; null: the model's, at most 2048. */
   readonly context: number | null;
   /** 'gcc', 'clang', 'zig' or a compiler's path; null: the target's first that can be used. */

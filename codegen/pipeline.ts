@@ -9,6 +9,7 @@ import type { Manifest } from './bundle/manifest.js';
 import { OutputFolder } from './bundle/output-folder.js';
 import { calibrate, sampleCalibrationText } from './calibrate/calibrate.js';
 import { ownCalibration, readCalibration } from './calibrate/calibration-text.js';
+import { completeCrystal } from './calibrate/complete-crystal.js';
 import type { FloatWeights } from './calibrate/float-evaluator.js';
 import { checkpointWeights } from './calibrate/float-weights.js';
 import { createLinearAlgebra, type LinearAlgebra } from './calibrate/linear-algebra.js';
@@ -41,7 +42,9 @@ export interface BuildResult {
  * stays, and its result says so.
  */
 export async function build(options: BuildOptions, context: StageContext): Promise<BuildResult> {
-  const opened = openModelSource(options.model, options.tokenizer);
+  const completion = await completeCrystal(options, context);
+  const opened = openModelSource(options.model, options.tokenizer, completion);
+  for (const warning of opened.checkpoint.warnings ?? []) context.progress.warn(warning);
   try {
     const source = pruned(opened, options, context);
     const output = await OutputFolder.open(options.out ?? defaultOut(source, options.target));

@@ -4,6 +4,7 @@ import { plannedRuns } from '../deploy/planned-runs.js';
 import { proofRequests } from '../deploy/prove-bundle.js';
 import type { BuildOptions } from './build-options.js';
 import { OutputFolder } from './bundle/output-folder.js';
+import { completeCrystal } from './calibrate/complete-crystal.js';
 import { openModelSource } from './checkpoint/model-source.js';
 import { expectedToolchain } from './compile/expected-toolchain.js';
 import { plannedModelCompilation } from './compile/planned-compilation.js';
@@ -20,7 +21,8 @@ const madeLater = ['bin/em-run', 'manifest.json', 'report/result.json'];
 /** What pipeline.build would do with the same options. Takes as long as its quantization, and throws what that throws. */
 export async function planBuild(options: BuildOptions, context: StageContext): Promise<DryRun> {
   const { target, plan, singleFile } = options;
-  const opened = openModelSource(options.model, options.tokenizer);
+  const completion = await completeCrystal(options, context);
+  const opened = openModelSource(options.model, options.tokenizer, completion);
   try {
     const source = pruned(opened, options, context);
     const { path, staging } = OutputFolder.planned(options.out ?? defaultOut(source, target));

@@ -1,6 +1,7 @@
 /** Puts a manifest together from what the stages made. */
 import type { Target } from '../../targets/target.js';
 import type { Calibration } from '../calibrate/calibrate.js';
+import { completionRecord } from '../checkpoint/crystal-completion.js';
 import type { ModelSource } from '../checkpoint/model-source.js';
 import type { CompiledModel } from '../compile/model-library.js';
 import type { Toolchain } from '../compile/toolchain.js';
@@ -68,6 +69,7 @@ export function composeManifest(input: ManifestInput): Manifest {
       parameters,
       sha256: checkpoint.sha256(),
       source: source.source,
+      ...(source.completion === undefined ? {} : { completion: completionRecord(source.completion) }),
     },
     target: input.target.name,
     targetSpec: input.target,

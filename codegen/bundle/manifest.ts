@@ -58,6 +58,8 @@ export interface Manifest {
     readonly sha256: string;
     /** What was given as --model, or "bundled". */
     readonly source: string;
+    /** What a .crystal file left out: scales of tensors, order of neurons (checkpoint/crystal-completion.ts). */
+    readonly completion?: Readonly<Record<string, unknown>>;
   };
   readonly target: string;
   /** The target's data as it was at build time: a user's own target needs no file to run. */

@@ -6,7 +6,7 @@ import type { TensorDtype } from './tensor-types.js';
 export type { TensorDtype } from './tensor-types.js';
 
 /** The formats of checkpoints, as inspect and the JSON records name them. */
-export type CheckpointFormat = 'huggingface' | 'llama2c' | 'pytorch' | 'gguf';
+export type CheckpointFormat = 'huggingface' | 'llama2c' | 'pytorch' | 'gguf' | 'crystal';
 
 export interface TensorInfo {
   /** Name by the Hugging Face convention of the model family, whatever the file calls it. */
@@ -40,6 +40,8 @@ export interface Checkpoint<C extends DecoderConfig = DecoderConfig> {
   readonly gridOf?: (name: string) => WeightGrid | undefined;
   /** SHA-256 (hex) over config and weight files in a fixed order: the model hash of the manifest. */
   sha256(): string;
+  /** What is in doubt about the weights though the file can be read, a sentence each. */
+  readonly warnings?: readonly string[];
   /** Releases the file handles. */
   close(): void;
 }

@@ -5,6 +5,7 @@ import { EmbedError } from '../diagnostics/error.js';
 import { longestDecodedText, openTokenizer, type TokenizerModel } from '../tokenizer/tokenizer.js';
 import type { KeptVocabulary } from '../vocabulary/prune-vocabulary.js';
 import type { Checkpoint } from './checkpoint.js';
+import type { CrystalCompletion } from './crystal-completion.js';
 import { openCheckpoint } from './open.js';
 
 /** What stands in the manifest for the model that comes with this package. */
@@ -16,6 +17,8 @@ export interface ModelSource {
   readonly source: string;
   readonly path: string;
   readonly checkpoint: Checkpoint;
+  /** What a .crystal file left out and this source was opened with. */
+  readonly completion?: CrystalCompletion;
   /** null where none was asked for. */
   readonly tokenizer: TokenizerModel | null;
   /** Token that begins a text, where the tokenizer's configuration says so. */
@@ -29,12 +32,16 @@ export const bundledModelPath = fileURLToPath(new URL('../../../models/os-nano/'
 
 /**
  * Opens the checkpoint at `path`, or the bundled model for null or "bundled", and its tokenizer unless `withTokenizer` is false.
- * The caller closes the checkpoint. Throws EM1101 where there is no tokenizer, and the errors of the readers.
+ * `completion` is what a .crystal file lacks. The caller closes the checkpoint. Throws EM1101 where there is no tokenizer, and the errors of the readers.
  */
-export function openModelSource(path: string | null, withTokenizer = true): ModelSource {
+export function openModelSource(
+  path: string | null,
+  withTokenizer = true,
+  completion: CrystalCompletion | null = null,
+): ModelSource {
   const source = path ?? BUNDLED;
-  const place = source === BUNDLED ? bundledModelPath : resolve(source);
-  const checkpoint = openCheckpoint(place);
+  const place = modelPlace(path);
+  const checkpoint = openCheckpoint(place, completion);
   try {
     const tokenizer = withTokenizer ? tokenizerOf(place, checkpoint.config.vocabSize) : null;
     return {
@@ -44,11 +51,17 @@ export function openModelSource(path: string | null, withTokenizer = true): Mode
       checkpoint,
       tokenizer,
       bosId: tokenizer?.bosId ?? null,
+      ...(completion === null ? {} : { completion }),
     };
   } catch (error) {
     checkpoint.close();
     throw error;
   }
+}
+
+/** Where the model lies that `path` names; the bundled one for null and its name. */
+export function modelPlace(path: string | null): string {
+  return path === null || path === BUNDLED ? bundledModelPath : resolve(path);
 }
 
 function tokenizerOf(place: string, vocabSize: number): TokenizerModel {

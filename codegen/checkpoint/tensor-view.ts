@@ -78,6 +78,7 @@ export class ViewedCheckpoint<C extends DecoderConfig> implements Checkpoint<C> 
     private readonly source: TensorSource,
     private readonly views: ReadonlyMap<string, TensorView>,
     private readonly files: CheckpointFiles,
+    readonly warnings: readonly string[] = [],
   ) {
     this.tensors = new Map(
       [...views].map(([view, { tensor, shape }]) => [

@@ -17,7 +17,7 @@ const options = {
   ),
   model: text(
     'PATH',
-    'Hugging Face folder (config.json, weights, tokenizer), or a GGUF, PyTorch (.pt) or llama2.c (.bin) file',
+    'Hugging Face folder (config.json, weights, tokenizer), or a GGUF, PyTorch (.pt), llama2.c (.bin) or .crystal file',
     'the bundled os-nano',
   ),
   out: text('DIR', 'folder of the bundle: new, empty or an earlier bundle', './MODEL-TARGET'),
@@ -41,6 +41,11 @@ const options = {
     'FILE',
     'text file; only the tokens it needs stay, with all bytes, specials and what they are merged from',
     'the whole vocabulary',
+  ),
+  scales: text(
+    'FILE.json',
+    'scales and order of neurons that a .crystal file of version 1 lacks',
+    'fitted to the calibration text',
   ),
   context: integer('positions of the KV cache', contextRange, null, "the model's, at most 2048"),
   toolchain: text('gcc|clang|zig|PATH', 'C compiler', 'the first of the target that can be used'),
@@ -122,6 +127,7 @@ async function buildOptions(values: OptionValues<typeof options>): Promise<Build
     plan: findPlan(values.quantize ?? 'auto', size === null ? null : groupSizes[size]),
     calibration: values.calibration,
     pruneVocab: values['prune-vocab'],
+    scales: values.scales,
     context: values.context,
     toolchain: values.toolchain,
     fetch: !values['no-fetch'],

@@ -137,4 +137,19 @@ export const checkpointDiagnostics = {
     fix: 'use weights quantized by GPTQ, AWQ (gemm) or compressed-tensors (pack-quantized), or the unquantized ones',
     exit: 2,
   },
+  EM1060: {
+    what: 'not a .crystal file of version 1 or 2, or the file is damaged',
+    fix: 'fetch the file again, or compile it again from its PyTorch checkpoint',
+    exit: 2,
+  },
+  EM1061: {
+    what: '.crystal file lacks scales that its integers need',
+    fix: 'have them fitted to text that the model was trained on: --calibration FILE.u16; or give them: --scales FILE; or use the PyTorch checkpoint',
+    exit: 2,
+  },
+  EM1062: {
+    what: 'scales for a .crystal file are not valid',
+    fix: 'see docs/adding-a-family.md, section .crystal files, for the fields of the file',
+    exit: 2,
+  },
 } as const satisfies Record<`EM10${string}`, Diagnostic>;

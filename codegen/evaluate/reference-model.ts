@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import type { Manifest } from '../bundle/manifest.js';
 import { type FloatWeights, rangeNames } from '../calibrate/float-evaluator.js';
 import { checkpointWeights } from '../calibrate/float-weights.js';
+import { parseCompletion } from '../checkpoint/crystal-completion.js';
 import { BUNDLED, type ModelSource, openModelSource } from '../checkpoint/model-source.js';
 import { EmbedError } from '../diagnostics/error.js';
 import { buildGraph } from '../graph/build.js';
@@ -35,7 +36,9 @@ export function openReferenceSource(manifest: Manifest, modelPath: string | null
     const why = `the bundle was built from it, and it is not there (${resolve(path)})`;
     throw new EmbedError('EM2013', { where: path, why });
   }
-  const source = openModelSource(path, manifest.tokenizer);
+  const { completion } = manifest.model;
+  const given = completion === undefined ? null : parseCompletion(completion, 'manifest.json');
+  const source = openModelSource(path, manifest.tokenizer, given);
   try {
     const found = source.checkpoint.sha256();
     if (found !== manifest.model.sha256) {
