@@ -3,8 +3,8 @@ import { basename } from 'node:path';
 import { kernelSets } from '../../../targets/target.js';
 import { parameterCount } from '../../bundle/compose-manifest.js';
 import type { Checkpoint } from '../../checkpoint/checkpoint.js';
-import type { DecoderConfig } from '../../checkpoint/config.js';
-import { openCheckpoint } from '../../checkpoint/open.js';
+import type { CrystalConfig, DecoderConfig } from '../../checkpoint/config.js';
+import { isCrystalFile, openCheckpoint } from '../../checkpoint/open.js';
 import { storedBytesOf } from '../../checkpoint/tensor-types.js';
 import { EmbedError } from '../../diagnostics/error.js';
 import { printable } from '../../diagnostics/printable.js';
@@ -17,6 +17,7 @@ import { compileTokenizer } from '../../tokenizer/compile-tokenizer.js';
 import { openTokenizer, type TokenizerModel } from '../../tokenizer/tokenizer.js';
 import { formatAmount, formatBytes, formatCount } from '../quantities.js';
 import { fieldList, textTable } from '../text-table.js';
+import { crystalFacts } from './crystal-facts.js';
 import type { Inspection } from './inspection.js';
 import { type PlannedBlob, plannedBlob } from './planned-blob.js';
 
@@ -24,7 +25,8 @@ import { type PlannedBlob, plannedBlob } from './planned-blob.js';
  * Describes a checkpoint without reading its weights but for their hash. Throws what openCheckpoint throws.
  */
 export function inspectCheckpoint(path: string): Inspection {
-  const checkpoint = openCheckpoint(path);
+  // A .crystal file that lacks scales cannot be built as it is, but it can be looked at.
+  const checkpoint = openCheckpoint(path, isCrystalFile(path) ? 'as-runtime' : null);
   try {
     return describeCheckpoint(path, checkpoint);
   } finally {
@@ -46,10 +48,13 @@ function describeCheckpoint(path: string, checkpoint: Checkpoint): Inspection {
   const facts = fieldList([
     ['name', printable(checkpoint.name)],
     ['format', printable(checkpoint.formatText)],
+    ...(checkpoint.format === 'crystal' ? crystalFacts(path) : []),
+    ...(checkpoint.warnings ?? []).map((warning): [string, string] => ['in doubt', warning]),
     ['architecture', printable(`${config.architecture} (${config.family} family)`)],
     ['parameters', formatCount(parameters)],
     ['shape', shapeText(config)],
     ['attention', attentionText(config, checkpoint)],
+    ...(config.family === 'crystal' ? [neuronsLine(config)] : []),
     ['context', formatAmount(config.contextLength, 'position')],
     [config.family === 'llama' ? 'rope' : 'positions', positionsText(config)],
     [
@@ -125,6 +130,7 @@ function shapeText(config: DecoderConfig): string {
 }
 
 function attentionText(config: DecoderConfig, checkpoint: Checkpoint): string {
+  if (config.heads === 0) return 'none: a token sees itself and its position';
   const { heads, kvHeads, headDim } = config;
   const { qkNorm, slidingWindow } =
     config.family === 'llama' ? config : { qkNorm: false, slidingWindow: null };
@@ -135,6 +141,11 @@ function attentionText(config: DecoderConfig, checkpoint: Checkpoint): string {
     ...(qkNorm ? ['norms of q and k'] : []),
     ...(slidingWindow === null ? [] : [`window of ${formatAmount(slidingWindow, 'position')}`]),
   ].join(', ');
+}
+
+function neuronsLine({ neurons, temperatureFloor, weightSumEpsilon }: CrystalConfig): [string, string] {
+  const constants = `temperatures from ${temperatureFloor}, weights over their sum and ${weightSumEpsilon}`;
+  return ['field', `${formatAmount(neurons, 'neuron')}, ${constants}`];
 }
 
 function positionsText(config: DecoderConfig): string {
