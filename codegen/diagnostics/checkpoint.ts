@@ -144,7 +144,7 @@ export const checkpointDiagnostics = {
   },
   EM1061: {
     what: '.crystal file lacks scales that its integers need',
-    fix: 'have them fitted to text that the model was trained on: --calibration FILE.u16; or give them: --scales FILE; or use the PyTorch checkpoint',
+    fix: 'fit them with --calibration FILE, give them with --scales FILE, or use the PyTorch checkpoint',
     exit: 2,
   },
   EM1062: {
