@@ -138,6 +138,7 @@ function jobFor(
     window,
     checkpoint: source.path,
     kept: source.vocabulary === undefined ? null : Int32Array.from(source.vocabulary.ids),
+    completion: source.completion ?? null,
     context: graph.context,
     logitsFrac: model.logitsFrac,
     matrices: options.integerCost ? matrices : null,

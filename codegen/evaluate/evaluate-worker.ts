@@ -8,6 +8,7 @@ import type { Target } from '../../targets/target.js';
 import { FloatEvaluator, type FloatWeights } from '../calibrate/float-evaluator.js';
 import { checkpointWeights, dequantizedWeights } from '../calibrate/float-weights.js';
 import { createLinearAlgebra } from '../calibrate/linear-algebra.js';
+import type { CrystalCompletion } from '../checkpoint/crystal-completion.js';
 import { openCheckpoint } from '../checkpoint/open.js';
 import type { DiagnosticCode } from '../diagnostics/catalog.js';
 import { EmbedError } from '../diagnostics/error.js';
@@ -29,6 +30,8 @@ export interface EvaluationTask extends ScoredWindows {
   readonly checkpoint: string;
   /** Where the bundle's vocabulary is pruned: the checkpoint's ids of its tokens. */
   readonly kept: Int32Array | null;
+  /** What a .crystal file lacks, as the bundle was built with it. */
+  readonly completion: CrystalCompletion | null;
   readonly context: number;
   /** Most bytes of float weights that stay in memory, for each float model. */
   readonly weightBytes: number;
@@ -59,7 +62,7 @@ async function score(
   port: MessagePort,
   stop: AbortController,
 ): Promise<EvaluationScores> {
-  const opened = openCheckpoint(task.checkpoint);
+  const opened = openCheckpoint(task.checkpoint, task.completion);
   const checkpoint = task.kept === null ? opened : new PrunedCheckpoint(opened, task.kept);
   try {
     const graph = buildGraph(checkpoint, task.context);
