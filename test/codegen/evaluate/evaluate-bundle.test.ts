@@ -185,7 +185,12 @@ t.test('bundles on this machine', { skip: obstacle }, async (t) => {
       },
       binary: join(native.bundle, 'bin', 'em-run'),
       blob: join(native.bundle, 'model.blob'),
-      ...{ checkpoint: native.model, context: CONTEXT, logitsFrac: native.manifest.logitsFrac },
+      ...{
+        checkpoint: native.model,
+        completion: null,
+        context: CONTEXT,
+        logitsFrac: native.manifest.logitsFrac,
+      },
     };
     const reports = [];
     for (const threads of [1, 3, 9]) {
