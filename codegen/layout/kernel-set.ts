@@ -10,7 +10,8 @@
  *   em_linear_rows(op, matrix, bias, activations, tokens, first, end, out)   rows are multiples of EM_ROW_TILE, or the last
  *   em_gather_row(matrix, row, frac, out)                                    a token's embedding from the same packed weights
  *
- * and its em_cache.h the part of attention that is done for every cached position (templates/kernels/em_cache_types.h).
+ * its em_cache.h the part of attention that is done for every cached position (templates/kernels/em_cache_types.h), and its
+ * em_strips.h what is done to vectors between matrices: em_scale_each, em_scale_all, em_gates (templates/kernels/em_plain_strips.h).
  */
 import type { KernelSet as KernelSetName } from '../../targets/target.js';
 import type { FormatName } from '../quantize/format.js';
@@ -51,12 +52,15 @@ export interface KernelSet {
 const rowCache = ['em_cache_rows.h', 'em_cache_plain.h', 'em_softmax.h'];
 const wordCache = [...rowCache, 'em_cache_words.h', 'em_registers.h'];
 
+/** Scaling and gates by loops that are left to the compiler. */
+const plainStrips = 'em_plain_strips.h';
+
 const sets: Readonly<Record<KernelSetName, KernelSet>> = {
   portable: {
     name: 'portable',
     folder: 'portable',
-    headers: ['em_linear.h', 'em_cache.h', 'em_row_sums.h'],
-    shared: wordCache,
+    headers: ['em_linear.h', 'em_cache.h', 'em_strips.h', 'em_row_sums.h'],
+    shared: [...wordCache, plainStrips],
     layoutFor: () => rowsLayout,
     preparedBytes: () => 0,
     cacheBlock: 1,
@@ -87,6 +91,7 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
     headers: [
       'em_linear.h',
       'em_cache.h',
+      'em_strips.h',
       'em_grouped.h',
       'em_w8.h',
       'em_prepare.h',
@@ -94,7 +99,7 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
       'em_in_order.h',
       'em_lanes.h',
     ],
-    shared: ['em_softmax.h', 'em_registers.h'],
+    shared: ['em_softmax.h', 'em_registers.h', plainStrips],
     layoutFor: () => lanesLayout,
     preparedBytes: lanesPreparedBytes,
     cacheBlock: 32,
@@ -105,13 +110,14 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
     headers: [
       'em_linear.h',
       'em_cache.h',
+      'em_strips.h',
       'em_grouped.h',
       'em_w8.h',
       'em_prepare.h',
       'em_tile.h',
       'em_neon.h',
     ],
-    shared: [],
+    shared: [plainStrips],
     layoutFor: () => neonLayout,
     preparedBytes: neonPreparedBytes,
     cacheBlock: 8,

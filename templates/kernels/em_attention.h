@@ -10,6 +10,7 @@
 
 #include "em_activation.h"
 #include "em_cache.h"
+#include "em_strips.h"
 
 /* Constants of one attention op. */
 struct em_attention_op {

