@@ -6,6 +6,22 @@ import { readHostCpu } from './host-cpu.js';
 import { findLauncher, type LocalMode, runLocally } from './local.js';
 import type { Machine, MachineDescription, Place, ProgramEnd, ProgramOptions } from './machine.js';
 
+/** Path of em-run and its arguments, the file of the trace among them where there is one. */
+export function localCommand(
+  bundle: string,
+  { singleFile }: Pick<Manifest, 'singleFile'>,
+  args: readonly string[],
+  trace: string | null,
+): [string, ...string[]] {
+  const weights = singleFile ? [] : [join(bundle, 'model.blob')];
+  return [
+    join(bundle, 'bin', 'em-run'),
+    ...weights,
+    ...args,
+    ...(trace === null ? [] : [`--trace=${trace}`]),
+  ];
+}
+
 export class LocalMachine implements Machine {
   constructor(private readonly mode: LocalMode) {}
 
@@ -16,9 +32,8 @@ export class LocalMachine implements Machine {
     options: ProgramOptions,
   ): Promise<ProgramEnd> {
     const { timeoutMs, signal, onStdout, trace } = options;
-    const weights = manifest.singleFile ? [] : [join(bundle, 'model.blob')];
-    const traced = trace === null ? [] : [`--trace=${trace}`];
-    return runLocally(manifest.targetSpec, join(bundle, 'bin', 'em-run'), [...weights, ...args, ...traced], {
+    const [binary, ...rest] = localCommand(bundle, manifest, args, trace);
+    return runLocally(manifest.targetSpec, binary, rest, {
       mode: this.mode,
       timeoutMs,
       signal,

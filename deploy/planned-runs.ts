@@ -6,7 +6,8 @@ import { EmbedError } from '../codegen/diagnostics/error.js';
 import type { DryRun } from '../codegen/dry-run.js';
 import { type BenchOptions, benchRequests } from './bench-bundle.js';
 import { findLauncher, type LocalMode } from './local.js';
-import { type RunnerRequest, runnerCommand } from './run-bundle.js';
+import { localCommand } from './local-machine.js';
+import { type RunnerRequest, runnerArguments } from './run-bundle.js';
 import { type VerifyOptions, verifyRequests } from './verify-bundle.js';
 import { tracedRequest } from './verify-layers.js';
 
@@ -21,7 +22,10 @@ export async function plannedRuns(
   try {
     const { prefix } = await findLauncher(manifest.targetSpec, mode);
     const commands = requests.map((request) => ({
-      command: [...prefix, ...runnerCommand(bundle, manifest, request)],
+      command: [
+        ...prefix,
+        ...localCommand(bundle, manifest, runnerArguments(request), request.trace ?? null),
+      ],
       cwd: null,
     }));
     return { commands, notes: [] };

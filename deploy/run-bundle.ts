@@ -55,16 +55,6 @@ export function runnerArguments(request: RunnerRequest): string[] {
   return args;
 }
 
-/** Path of em-run and its arguments. */
-export function runnerCommand(
-  bundle: string,
-  { singleFile }: Pick<Manifest, 'singleFile'>,
-  request: RunnerRequest,
-): [string, ...string[]] {
-  const weights = singleFile ? [] : [join(bundle, 'model.blob')];
-  return [join(bundle, 'bin', 'em-run'), ...weights, ...runnerArguments(request)];
-}
-
 export interface RunnerRun {
   readonly outcome: RunOutcome;
   readonly machine: MachineDescription;

@@ -38,6 +38,20 @@ export const boards = defineCommand({
   ],
   cleansUp: true,
   exitCodes: { 3: 'check: a board cannot be used', 4: 'unlock: the owner may still be at work' },
+  async dryRun({ argument, values }) {
+    const action = actionOf(argument);
+    if (action === 'list' || (action === 'scan' && !values.write)) return null;
+    const { board, ssh, serial } = values;
+    const named = board ?? ssh ?? serial ?? 'every board of boards.json';
+    if (action !== 'scan') {
+      const note =
+        action === 'check' ? `Would connect to ${named}.` : `Would connect to ${named} and remove its lock.`;
+      return { files: [], commands: [], notes: [note] };
+    }
+    const { boardsFileName } = await import('../../deploy/boards/boards-file.js');
+    const { path } = await fileEntries();
+    return { files: [{ path: path ?? boardsFileName, bytes: null }], commands: [], notes: [] };
+  },
   async run(call) {
     switch (actionOf(call.argument)) {
       case 'list':

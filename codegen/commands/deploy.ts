@@ -1,4 +1,5 @@
 /** embed-model deploy: a bundle to a board, proved and measured there. */
+import type { BoardChoice } from '../../deploy/boards/select-board.js';
 import { EmbedError } from '../diagnostics/error.js';
 import { benchSummary } from './bench-summary.js';
 import { boardChoice, boardOptions, sessionOptions } from './board-options.js';
@@ -61,15 +62,20 @@ export const deploy = defineCommand({
   exitCodes: {
     1: 'the board computes something else than the reference, or the bundle was not accepted when it was built',
   },
+  async dryRun({ argument, values }) {
+    const { readManifest } = await import('../bundle/manifest.js');
+    const { board, ssh, serial } = requiredBoard(values);
+    const { singleFile, golden } = readManifest(argument!);
+    const files = singleFile ? 'bin/em-run' : 'bin/em-run and model.blob';
+    const notes = [
+      `Would connect to ${board ?? ssh ?? serial} and take its lock.`,
+      `Would upload ${files}, as far as they are not there already, and check their SHA-256.`,
+      `Would run em-run there ${golden.length} times to compare golden runs, once to warm up, ${values.repeat} times to measure.`,
+    ];
+    return { files: [], commands: [], notes };
+  },
   async run({ argument, values, output, context }) {
-    const choice = boardChoice(values);
-    if (choice === null) {
-      throw new EmbedError('EM1210', {
-        where: 'embed-model deploy',
-        why: 'no board is named',
-        fix: 'give --board NAME, --ssh USER@HOST or --serial DEVICE',
-      });
-    }
+    const choice = requiredBoard(values);
     const { selectBoard } = await import('../../deploy/boards/select-board.js');
     const { deployBundle } = await import('../../deploy/deploy-bundle.js');
     const { tellGithub } = await import('../../deploy/report/github.js');
@@ -98,3 +104,14 @@ export const deploy = defineCommand({
     return result.output.matchesGolden === false ? 1 : 0;
   },
 });
+
+/** Throws EM1210 where no board is named. */
+function requiredBoard(values: Parameters<typeof boardChoice>[0]): BoardChoice {
+  const choice = boardChoice(values);
+  if (choice !== null) return choice;
+  throw new EmbedError('EM1210', {
+    where: 'embed-model deploy',
+    why: 'no board is named',
+    fix: 'give --board NAME, --ssh USER@HOST or --serial DEVICE',
+  });
+}

@@ -26,12 +26,14 @@ export const exportCommand = defineCommand({
   ],
   cleansUp: true,
   exitCodes: {},
-  async run({ argument, values, output, context }) {
-    if (values.out === null) {
-      throw new EmbedError('EM1210', { where: '--out', why: 'which folder to write?', fix: 'add --out DIR' });
-    }
+  async dryRun({ argument, values: { out, model } }) {
+    const { plannedExport } = await import('../export/export-bundle.js');
+    const paths = plannedExport(argument!, { out: requiredFolder(out), model });
+    return { files: paths.map((path) => ({ path, bytes: null })), commands: [], notes: [] };
+  },
+  async run({ argument, values: { out, model }, output, context }) {
     const { exportBundle } = await import('../export/export-bundle.js');
-    const result = await exportBundle(argument!, { out: values.out, model: values.model }, context);
+    const result = await exportBundle(argument!, { out: requiredFolder(out), model }, context);
     const { bits, groupSize } = result.scheme;
     const scales = groupSize === null ? 'a scale a row' : `a scale for ${groupSize} columns`;
     output.result(result, () =>
@@ -44,3 +46,8 @@ export const exportCommand = defineCommand({
     return 0;
   },
 });
+
+function requiredFolder(out: string | null): string {
+  if (out !== null) return out;
+  throw new EmbedError('EM1210', { where: '--out', why: 'which folder to write?', fix: 'add --out DIR' });
+}

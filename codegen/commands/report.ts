@@ -39,6 +39,10 @@ export const report = defineCommand({
   ],
   cleansUp: false,
   exitCodes: { 1: 'logits differ somewhere, or a speed fell below the baseline' },
+  async dryRun({ values: { html, junit, markdown, benchmark } }) {
+    const paths = [html, junit, markdown, benchmark].filter((path) => path !== null);
+    return { files: paths.map((path) => ({ path, bytes: null })), commands: [], notes: [] };
+  },
   async run({ operands, values, output }) {
     const { readResults, verdictOf } = await import('../../deploy/report/report-result.js');
     const { compareWithBaseline } = await import('../../deploy/report/baseline.js');

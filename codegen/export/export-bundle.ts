@@ -41,6 +41,21 @@ const tokenizerFiles = [
   'merges.txt',
 ];
 
+/** The files that exportBundle would write. Opens the checkpoint, but does not quantize it. Throws EM1401, EM2013. */
+export function plannedExport(
+  bundle: string,
+  options: { readonly out: string; readonly model: string | null },
+): string[] {
+  const source = openReferenceSource(readManifest(bundle), options.model);
+  try {
+    const tokenizer = source.vocabulary === undefined ? tokenizerFilesOf(source.path) : [];
+    const names = ['config.json', 'model.safetensors', 'quantization_config.json', ...tokenizer];
+    return names.map((name) => join(options.out, name));
+  } finally {
+    source.checkpoint.close();
+  }
+}
+
 /**
  * Quantizes the checkpoint of a bundle again by the bundle's plan, checks that the integers are those of the bundle, and
  * writes them to a new folder: config.json, quantization_config.json, model.safetensors and the tokenizer's files.
@@ -85,10 +100,10 @@ export async function exportBundle(
   }
 }
 
+const tokenizerFilesOf = (folder: string) => tokenizerFiles.filter((name) => existsSync(join(folder, name)));
+
 function copyTokenizer(from: string, to: string): void {
-  for (const name of tokenizerFiles) {
-    if (existsSync(join(from, name))) copyFileSync(join(from, name), join(to, name));
-  }
+  for (const name of tokenizerFilesOf(from)) copyFileSync(join(from, name), join(to, name));
 }
 
 function refuse(where: string, why: string): EmbedError {
