@@ -5,7 +5,14 @@ import type { StageContext } from '../progress.js';
 import type { EvaluationScores, EvaluationTask, WorkerMessage } from './evaluate-worker.js';
 
 /** What all tasks have in common; `ids` are those of all windows. */
-export type EvaluationJob = Omit<EvaluationTask, 'firstWindow' | 'weightBytes'>;
+export type EvaluationJob = Omit<EvaluationTask, 'firstWindow' | 'weightBytes' | 'silenceTimeoutMs'> &
+  Partial<Pick<EvaluationTask, 'silenceTimeoutMs'>>;
+
+/** em-run writes logits after every position, and a position takes seconds even for the largest models. */
+const SILENCE_TIMEOUT_MS = 120_000;
+
+/** A thread ends at once, unless it has an em-run to stop, which may take two seconds. */
+const EXIT_TIMEOUT_MS = 10_000;
 
 /** Float weights that stay in memory, all threads together, counted once in JavaScript and once in WebAssembly. */
 const WEIGHT_BYTES = 500e6;
@@ -23,7 +30,10 @@ export async function evaluateWindows(
   const models = count * (job.matrices === null ? 1 : 2);
   const weightBytes = Math.min(256e6, Math.floor(WEIGHT_BYTES / models));
   const running = shares(job, count).map(
-    (share) => new EvaluationThread({ ...job, ...share, weightBytes }, () => progress.advance(1)),
+    (share) =>
+      new EvaluationThread({ silenceTimeoutMs: SILENCE_TIMEOUT_MS, ...job, ...share, weightBytes }, () =>
+        progress.advance(1),
+      ),
   );
   const stopAll = () => {
     for (const thread of running) thread.stop();
@@ -38,7 +48,7 @@ export async function evaluateWindows(
   };
   try {
     const scores = await Promise.all(running.map((thread) => thread.scores.catch(stopOthers)));
-    await Promise.all(running.map((thread) => thread.exited));
+    await Promise.all(running.map((thread) => thread.end()));
     signal.throwIfAborted();
     if (failure !== undefined) throw failure;
     return scores.filter((one) => one !== undefined);
@@ -62,13 +72,13 @@ export function shares(
 
 class EvaluationThread {
   readonly scores: Promise<EvaluationScores>;
-  readonly exited: Promise<void>;
+  readonly #exited: Promise<void>;
   readonly #worker: Worker;
 
   constructor(task: EvaluationTask, onWindow: () => void) {
     const worker = new Worker(new URL('./evaluate-worker.js', import.meta.url), { workerData: task });
     this.#worker = worker;
-    this.exited = new Promise((resolve) => worker.once('exit', () => resolve()));
+    this.#exited = new Promise((resolve) => worker.once('exit', () => resolve()));
     this.scores = new Promise((resolve, reject) => {
       worker.on('message', (message: WorkerMessage) => {
         if (message.kind === 'window') onWindow();
@@ -82,5 +92,12 @@ class EvaluationThread {
 
   stop(): void {
     this.#worker.postMessage('stop');
+  }
+
+  /** Waits until the thread, which has nothing more to do, is gone; one that stays is ended. */
+  async end(): Promise<void> {
+    const timer = setTimeout(() => void this.#worker.terminate(), EXIT_TIMEOUT_MS);
+    await this.#exited;
+    clearTimeout(timer);
   }
 }

@@ -33,6 +33,8 @@ export interface EvaluationTask extends ScoredWindows {
   /** What a .crystal file lacks, as the bundle was built with it. */
   readonly completion: CrystalCompletion | null;
   readonly context: number;
+  /** Milliseconds that em-run may be silent, when the thread waits for it. */
+  readonly silenceTimeoutMs: number;
   /** Most bytes of float weights that stay in memory, for each float model. */
   readonly weightBytes: number;
   /** Quantized matrices to compare with as well, as real numbers; null: only the checkpoint is compared with. */
@@ -103,6 +105,11 @@ async function runWindows(
   const args = windowArguments(task);
   let failure: unknown;
   const stream = new LogitsStream(vocabSize, onPosition);
+  const silence = setTimeout(() => {
+    const why = `it wrote nothing for ${task.silenceTimeoutMs / 1000} s`;
+    failure ??= new EmbedError('EM3203', { where: task.binary, why });
+    stop.abort();
+  }, task.silenceTimeoutMs);
   const run = await runLocally(task.target, task.binary, args, {
     mode: 'host',
     timeoutMs: Math.min(longestTimeoutMs, windows * windowTimeoutMs),
@@ -115,8 +122,9 @@ async function runWindows(
         failure = error;
         stop.abort();
       }
+      silence.refresh();
     },
-  });
+  }).finally(() => clearTimeout(silence));
   if (failure !== undefined) throw failure;
   stop.signal.throwIfAborted();
   if (run.exitCode !== 0) {

@@ -13,8 +13,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <time.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Looks at the word before going to sleep: ten to a hundred microseconds by the CPU, more than lies between two ops. */
@@ -86,7 +86,7 @@ static void work_off(struct pool *pool)
 static void doze(pthread_cond_t *condition, pthread_mutex_t *lock)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until); /* which nobody sets */
     until.tv_nsec += 5000000;
     if (until.tv_nsec >= 1000000000) {
         until.tv_nsec -= 1000000000;
@@ -193,6 +193,7 @@ int pool_open(struct pool **opened, em_u32 threads, struct failure *failure)
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     struct pool *pool = aligned_alloc(_Alignof(struct pool), sizeof(*pool));
     pthread_t *handles = calloc(threads, sizeof(*handles));
+    pthread_condattr_t clock;
     int error;
 
     if (pool == NULL || handles == NULL) {
@@ -204,8 +205,11 @@ int pool_open(struct pool **opened, em_u32 threads, struct failure *failure)
     /* With fewer processors than threads, spinning takes the processor from whoever has the work. */
     pool->spins = processors < 1 || threads > (em_u32)processors ? 0 : SPINS;
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->work, NULL);
-    pthread_cond_init(&pool->idle, NULL);
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->work, &clock);
+    pthread_cond_init(&pool->idle, &clock);
+    pthread_condattr_destroy(&clock);
     error = start_workers(pool, threads - 1);
     if (error != 0) {
         pool_close(pool);

@@ -211,6 +211,14 @@ t.test('bundles on this machine', { skip: obstacle }, async (t) => {
       await expectRejection(t, 'EM3204', /missing\.blob/, evaluateWindows(broken, 3, quietContext()));
       const silent = { ...job, binary: '/bin/true' };
       await expectRejection(t, 'EM3204', /of 0 positions/, evaluateWindows(silent, 2, quietContext()));
+      const standing = { ...job, binary: join(folder, 'standing'), silenceTimeoutMs: 300 };
+      writeFileSync(standing.binary, '#!/bin/sh\nexec sleep 600\n', { mode: 0o755 });
+      await expectRejection(
+        t,
+        'EM3203',
+        /wrote nothing for 0\.3 s/,
+        evaluateWindows(standing, 2, quietContext()),
+      );
       const garbled = { ...job, logitsFrac: Number.NaN };
       await expectRejection(t, 'EM2010', /scale/, evaluateWindows(garbled, 2, quietContext()));
     });
