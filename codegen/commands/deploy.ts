@@ -1,7 +1,6 @@
 /** embed-model deploy: a bundle to a board, proved and measured there. */
 import type { BoardChoice } from '../../deploy/boards/select-board.js';
 import { EmbedError } from '../diagnostics/error.js';
-import { benchSummary } from './bench-summary.js';
 import { boardChoice, boardOptions, sessionOptions } from './board-options.js';
 import { defineCommand } from './command.js';
 import { flag, integer } from './option.js';
@@ -79,6 +78,7 @@ export const deploy = defineCommand({
     const { selectBoard } = await import('../../deploy/boards/select-board.js');
     const { deployBundle } = await import('../../deploy/deploy-bundle.js');
     const { tellGithub } = await import('../../deploy/report/github.js');
+    const { benchSummary } = await import('./bench-summary.js');
     const { repeat, threads, tokens, force } = values;
     const request = { repeat, threads, tokens, force, promptTokens: values['prompt-tokens'] };
     const result = await deployBundle(
