@@ -16,7 +16,8 @@ import { ExecChannel } from './exec-channel.js';
 import { appendBySftp } from './sftp-append.js';
 import { resolveSshTarget } from './ssh-target.js';
 
-const shellBlockBytes = 256 << 10;
+/** Bytes that a shell takes in one command: little to send again after a cut. */
+const shellPieceBytes = 256 << 10;
 /** What a channel may take to be opened, or to end when it is told to. */
 const graceMs = 2000;
 
@@ -145,6 +146,7 @@ export class SshLink implements BoardLink {
     return this.sftp;
   }
 
+  /** Piece by piece, each waited for: what a server still held in its buffers is lost with the connection, and is no more than one piece. */
   private async appendByShell(
     local: string,
     path: string,
@@ -152,41 +154,26 @@ export class SshLink implements BoardLink {
     { onBytes }: AppendOptions,
     deadline: Deadline,
   ): Promise<void> {
-    const running = await this.open(`cat >> ${shellWord(path)}`);
-    const { channel } = running;
-    const late = () => this.timedOut(`upload of ${path}`, deadline.timeoutMs);
-    const ended = this.finish(running, deadline, late);
-    // A shell that ends before all was sent is told of below, by its exit code.
-    let over = false;
-    const ending = ended.then(
-      () => {
-        over = true;
-      },
-      () => {
-        over = true;
-      },
-    );
     const file = await open(local, 'r');
     try {
-      let at = from;
-      for (;;) {
-        const block = Buffer.allocUnsafe(shellBlockBytes);
+      const block = Buffer.allocUnsafe(shellPieceBytes);
+      for (let at = from; !deadline.over; ) {
         const { bytesRead } = await file.read(block, 0, block.length, at);
-        if (bytesRead === 0 || over) break;
+        if (bytesRead === 0) break;
+        await this.appendPiece(path, block.subarray(0, bytesRead), deadline);
         at += bytesRead;
-        if (!channel.write(block.subarray(0, bytesRead))) {
-          await Promise.race([
-            ending,
-            new Promise<void>((resolve) => channel.once('drain', () => resolve())),
-          ]);
-        }
         onBytes(bytesRead);
       }
-      channel.end();
     } finally {
       await file.close();
     }
-    const { code, stderr } = await ended;
+  }
+
+  private async appendPiece(path: string, piece: Buffer, deadline: Deadline): Promise<void> {
+    const running = await this.open(`cat >> ${shellWord(path)}`);
+    running.channel.end(piece);
+    const late = () => this.timedOut(`upload of ${path}`, deadline.timeoutMs);
+    const { code, stderr } = await this.finish(running, deadline, late);
     if (code !== 0) throw new EmbedError('EM4033', { where: `${this.address}: ${path}`, why: stderr.trim() });
   }
 
