@@ -19,6 +19,8 @@ export interface FloatWeights {
 export interface FloatEvaluatorOptions {
   /** Called with the largest magnitude that an op's output takes, by range name. */
   readonly observe?: (range: string, magnitude: number) => void;
+  /** Called with the inputs float32[tokens x columns] of a matrix before they are multiplied. */
+  readonly input?: (matrix: string, x: Float32Array, tokens: number) => void;
   /** Called after each op with its outputs, for comparison op by op. */
   readonly trace?: (op: Op, layer: number, index: number, values: Float32Array) => void;
 }
@@ -49,13 +51,27 @@ export class FloatEvaluator {
   /** Logits float32[ids.length x vocabSize] of the next positions; the array is reused by the next call. */
   run(ids: readonly number[]): Float32Array {
     const { graph } = this;
-    if (this.#position + ids.length > graph.context) throw new RangeError('beyond the context');
-    const state = this.#stateFor(ids);
-    this.#section(graph.prologue, state, -1, 0);
-    for (const [layer, ops] of graph.layers.entries()) this.#section(ops, state, layer, 0);
-    this.#section(graph.epilogue, state, -1, graph.prologue.length);
+    this.prologue(ids);
+    for (const layer of graph.layers.keys()) this.layer(layer, ids);
+    this.epilogue(ids);
     this.#position += ids.length;
-    return state.buffer(graph.logits);
+    return this.buffer(graph.logits, ids.length);
+  }
+
+  /**
+   * The three parts of `run` on their own, for evaluation layer by layer (layer-stream.ts); these leave the position where it is.
+   */
+  prologue(ids: readonly number[]): void {
+    if (this.#position + ids.length > this.graph.context) throw new RangeError('beyond the context');
+    this.#section(this.graph.prologue, this.#stateFor(ids), -1, 0);
+  }
+
+  layer(layer: number, ids: readonly number[]): void {
+    this.#section(this.graph.layers[layer]!, this.#stateFor(ids), layer, 0);
+  }
+
+  epilogue(ids: readonly number[]): void {
+    this.#section(this.graph.epilogue, this.#stateFor(ids), -1, this.graph.prologue.length);
   }
 
   /** Runs the ops of the prologue, a layer or the epilogue; indices start at firstIndex. */
@@ -80,7 +96,7 @@ export class FloatEvaluator {
       ids,
       position: this.#position,
       cache: this.#cache,
-      buffer: (name) => this.#buffer(name, tokens),
+      buffer: (name) => this.buffer(name, tokens),
       row: (matrix, row) => weights.row(matrix, row),
       vector: (name) => weights.vector(name),
       multiply: (matrix, x, y) => this.#multiply(matrix, x, y, tokens),
@@ -94,7 +110,8 @@ export class FloatEvaluator {
     };
   }
 
-  #buffer(name: string, tokens: number): Float32Array {
+  /** float32[tokens x width] of a buffer; the same array until another number of tokens is asked for. */
+  buffer(name: string, tokens: number): Float32Array {
     const length = tokens * bufferOf(this.graph, name).width;
     const held = this.#buffers.get(name);
     if (held !== undefined && held.length === length) return held;
@@ -106,6 +123,7 @@ export class FloatEvaluator {
   /** y = x times the transposed matrix, by blocks of rows so that streamed weights stay bounded. */
   #multiply(name: string, x: Float32Array, y: Float32Array, tokens: number): void {
     const matrix = this.graph.matrices.find((m) => m.name === name)!;
+    this.options.input?.(name, x, tokens);
     const block = (first: number, count: number) => {
       const { w, kept } = this.weights.block(name, first, count);
       if (kept) this.algebra.keep(w);

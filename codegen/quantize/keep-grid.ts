@@ -2,7 +2,8 @@
 import type { WeightGrid } from '../checkpoint/prequantized/weight-grid.js';
 import { type FormatName, formats, GROUP, groupsPerRow } from './format.js';
 import { allocateMatrix, dequantizeRow, type QuantizedMatrix } from './matrix.js';
-import { type RowReader, setRowScale, subScaleOf } from './round-to-nearest.js';
+import { type RowReader, subScaleOf } from './round-to-nearest.js';
+import { setRowScale } from './row-scale.js';
 
 /**
  * The matrix in a format whose stored integers are the codes of the grid, or null where the format cannot hold them:

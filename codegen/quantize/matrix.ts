@@ -34,6 +34,14 @@ export function dequantizeRow(matrix: QuantizedMatrix, row: number, out: Float32
   }
 }
 
+/** All of it, float32[rows x columns]. */
+export function dequantizeMatrix(matrix: QuantizedMatrix): Float32Array {
+  const { rows, columns } = matrix;
+  const out = new Float32Array(rows * columns);
+  for (let row = 0; row < rows; row++) dequantizeRow(matrix, row, out.subarray(row * columns, (row + 1) * columns));
+  return out;
+}
+
 /**
  * The largest magnitude that the accumulator of any row can reach, in any order of summation:
  * max over rows of sum over groups of |k| * 127 * sum |q|. Exact.

@@ -1,8 +1,7 @@
 /** Quantization by rounding to nearest on the full-range grid. */
-import { multiplierOf } from '../arithmetic/fixed.js';
-import { EmbedError } from '../diagnostics/error.js';
-import { ACTIVATION_MAX, type FormatName, formats, GROUP, groupsPerRow } from './format.js';
-import { allocateMatrix, type QuantizedMatrix, rowScale } from './matrix.js';
+import { type FormatName, formats, GROUP, groupsPerRow } from './format.js';
+import { allocateMatrix, type QuantizedMatrix } from './matrix.js';
+import { setRowScale } from './row-scale.js';
 
 /** Reads rows [first, first + count) of a matrix as float32, row-major. */
 export type RowReader = (first: number, count: number) => Float32Array;
@@ -44,20 +43,6 @@ function largestMagnitude(source: MatrixSource): number {
       max = Math.max(max, Math.abs(w));
   }
   return max;
-}
-
-/** Stores the row scale and returns it as the stored number says it: weights are rounded against that. */
-export function setRowScale(matrix: QuantizedMatrix, row: number, scale: number): number {
-  const { mantissa, exponent } = multiplierOf(scale / ACTIVATION_MAX);
-  if (exponent < 0 || exponent > 255) {
-    throw new EmbedError('EM2002', {
-      where: `${matrix.name}, row ${row}`,
-      why: `its scale ${scale.toExponential(3)} is outside what a row multiplier can hold (2^-225 to 2^30)`,
-    });
-  }
-  matrix.mantissas[row] = mantissa;
-  matrix.exponents[row] = exponent;
-  return rowScale(matrix, row);
 }
 
 function roundPlainRow(matrix: QuantizedMatrix, row: number, weights: Float32Array, tensorMax: number): void {

@@ -1,0 +1,91 @@
+/** Chooses the grid of a row, its scale and sub-scales, by the error that rounding to it would make. */
+import { formats, GROUP, groupsPerRow } from './format.js';
+import type { QuantizedMatrix } from './matrix.js';
+import { setRowScale } from './row-scale.js';
+
+/** Steps of a group's scale below what its largest value asks for: clipping one value may serve the others. */
+const SHRINKS = Array.from({ length: 13 }, (_, i) => 1 - 0.025 * i);
+
+/**
+ * Stores the scale and the sub-scales of a row. Of the sub-scales that put the largest value of a group at an end of the grid or
+ * up to 30 % beyond it, each group takes the one with the least sum of importance[c] * (w - rounded w)^2; importance has one
+ * value a column, the same for all rows (the diagonal of the Hessian), or is null for ones. Formats without groups take the
+ * largest magnitude for the end of their grid.
+ */
+export function fitGrid(
+  matrix: QuantizedMatrix,
+  row: number,
+  weights: Float32Array,
+  groupSize: number,
+  importance: Float64Array | null,
+): void {
+  const { min, max, grouped } = formats[matrix.format];
+  let largest = 0;
+  for (const w of weights) largest = Math.max(largest, Math.abs(w));
+  if (largest === 0) return;
+  if (!grouped) {
+    setRowScale(matrix, row, largest / max);
+    return;
+  }
+  const unit = setRowScale(matrix, row, largest / -min / 127);
+  const groups = groupsPerRow(matrix.columns);
+  for (let first = 0; first < weights.length; first += groupSize) {
+    const end = Math.min(weights.length, first + groupSize);
+    const k = fitSubScale(weights, first, end, unit, min, max, importance);
+    const from = row * groups + first / GROUP;
+    matrix.subScales!.fill(k, from, Math.min(from + groupSize / GROUP, (row + 1) * groups));
+  }
+}
+
+/** The sub-scale of columns [first, end) with the least error; 0 where all of them are 0. */
+function fitSubScale(
+  weights: Float32Array,
+  first: number,
+  end: number,
+  unit: number,
+  min: number,
+  max: number,
+  importance: Float64Array | null,
+): number {
+  let extreme = 0;
+  for (let c = first; c < end; c++) {
+    if (Math.abs(weights[c]!) > Math.abs(extreme)) extreme = weights[c]!;
+  }
+  if (extreme === 0) return 0;
+  let best = 0;
+  let least = Number.POSITIVE_INFINITY;
+  let last = 0;
+  for (const sign of [1, -1]) {
+    for (const shrink of SHRINKS) {
+      const wanted = Math.round((sign * extreme * shrink) / (min * unit));
+      const k = wanted === 0 ? Math.sign(sign * -extreme) : Math.max(-127, Math.min(127, wanted));
+      if (k === last) continue;
+      last = k;
+      const error = roundingError(weights, first, end, k * unit, min, max, importance);
+      if (error < least) {
+        least = error;
+        best = k;
+      }
+    }
+  }
+  return best;
+}
+
+function roundingError(
+  weights: Float32Array,
+  first: number,
+  end: number,
+  scale: number,
+  min: number,
+  max: number,
+  importance: Float64Array | null,
+): number {
+  let sum = 0;
+  for (let c = first; c < end; c++) {
+    const w = weights[c]!;
+    const q = Math.round(w / scale);
+    const error = w - scale * (q > max ? max : q < min ? min : q);
+    sum += (importance === null ? 1 : importance[c]!) * error * error;
+  }
+  return sum;
+}

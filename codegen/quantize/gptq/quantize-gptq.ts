@@ -1,0 +1,176 @@
+/**
+ * GPTQ (Frantar et al., arXiv 2210.17323): columns are rounded one after another, and what rounding a column does to the output
+ * is made up for by the columns that are still to come. Columns go by falling diagonal of the Hessian (act-order) with grids
+ * fixed before (static groups), so the stored order stays that of the checkpoint.
+ */
+import type { LinearAlgebra } from '../../calibrate/linear-algebra.js';
+import { fitGrid } from '../fit-grid.js';
+import { type FormatName, formats, GROUP, groupsPerRow } from '../format.js';
+import { allocateMatrix, type QuantizedMatrix, rowScale } from '../matrix.js';
+import type { MatrixSource } from '../round-to-nearest.js';
+import type { Hessian } from './hessian.js';
+import { inverseFactor } from './inverse-factor.js';
+
+/** What is added to the diagonal at first, as a share of its mean; doubled until the Hessian can be factored. */
+const DAMPING = 0.01;
+const MOST_DAMPING = 0.64;
+/** Columns whose corrections are applied at once to those that are still to come. */
+const BLOCK = 128;
+/** Rows that are worked on at a time: bounds their float copies. */
+const ROWS_AT_A_TIME = 2048;
+
+/** The order of columns and the factor that says how an error in one is spread over those after it. */
+interface Sweep {
+  /** Column of the matrix at each place. */
+  readonly order: Int32Array;
+  /** float64[columns x columns], upper triangular, U^T U = H^-1 in that order. */
+  readonly factor: Float64Array;
+  readonly damping: number;
+}
+
+export interface GptqResult {
+  readonly matrix: QuantizedMatrix;
+  /** Share of the mean of the Hessian's diagonal that had to be added to it. */
+  readonly damping: number;
+  /** Sum over the calibration inputs of the squared error of the output, damping included. */
+  readonly outputError: number;
+}
+
+/**
+ * Quantizes a matrix so that its output changes least on the inputs that the Hessian was made of. Null where the Hessian cannot be
+ * factored at any damping: then its inputs are broken, and the caller rounds to nearest and says so.
+ */
+export function quantizeGptq(
+  source: MatrixSource,
+  hessian: Hessian,
+  format: FormatName,
+  groupSize: number,
+  algebra: LinearAlgebra,
+): GptqResult | null {
+  const sweep = planSweep(hessian);
+  if (sweep === null) return null;
+  const matrix = allocateMatrix(source.name, format, source.rows, source.columns);
+  const importance = hessian.diagonal();
+  const unused = Int32Array.from(importance.keys()).filter((c) => importance[c] === 0);
+  let outputError = 0;
+  for (let first = 0; first < source.rows; first += ROWS_AT_A_TIME) {
+    const count = Math.min(ROWS_AT_A_TIME, source.rows - first);
+    const weights = source.read(first, count);
+    for (let r = 0; r < count; r++) {
+      const row = weights.subarray(r * source.columns, (r + 1) * source.columns);
+      for (const c of unused) row[c] = 0; // no reason to widen the grid for them
+      fitGrid(matrix, first + r, row, groupSize, importance);
+    }
+    outputError += sweepRows(matrix, first, count, weights, sweep, algebra);
+  }
+  return { matrix, damping: sweep.damping, outputError };
+}
+
+/** Orders columns by what an error in them costs, damps the Hessian and factors it. */
+function planSweep(hessian: Hessian): Sweep | null {
+  const { columns, sums } = hessian;
+  const diagonal = hessian.diagonal();
+  const mean = diagonal.reduce((sum, d) => sum + d, 0) / columns;
+  if (!Number.isFinite(mean)) return null;
+  const order = Int32Array.from(diagonal.keys()).sort((a, b) => diagonal[b]! - diagonal[a]! || a - b);
+  for (let damping = DAMPING; damping <= MOST_DAMPING; damping *= 2) {
+    const permuted = new Float64Array(columns * columns);
+    for (let i = 0; i < columns; i++) {
+      const from = order[i]! * columns;
+      for (let j = i; j < columns; j++) permuted[i * columns + j] = sums[from + order[j]!]!;
+      // A column that is never used costs nothing, and must not make the factor singular.
+      const own = diagonal[order[i]!]!;
+      permuted[i * columns + i] = own === 0 ? Math.max(mean, 1) : own + damping * mean;
+    }
+    const factor = inverseFactor(permuted, columns);
+    if (factor !== null) return { order, factor, damping };
+  }
+  return null;
+}
+
+/** Rounds rows [first, first + count) of the matrix, given as float32[count x columns]; returns their output error. */
+function sweepRows(
+  matrix: QuantizedMatrix,
+  first: number,
+  count: number,
+  weights: Float32Array,
+  { order, factor }: Sweep,
+  algebra: LinearAlgebra,
+): number {
+  const { columns } = matrix;
+  const left = new Float32Array(count * columns); // what is still to be stored, in the order of the sweep
+  for (let r = 0; r < count; r++) {
+    for (let i = 0; i < columns; i++) left[r * columns + i] = weights[r * columns + order[i]!]!;
+  }
+  let outputError = 0;
+  for (let begin = 0; begin < columns; begin += BLOCK) {
+    const width = Math.min(BLOCK, columns - begin);
+    const errors = new Float32Array(count * width);
+    for (let r = 0; r < count; r++) {
+      const own = left.subarray(r * columns + begin, r * columns + begin + width);
+      const errorsOfRow = errors.subarray(r * width, (r + 1) * width);
+      sweepBlock(matrix, first + r, own, order.subarray(begin), factor, begin, errorsOfRow);
+      for (const e of errorsOfRow) outputError += e * e;
+    }
+    spread(left, errors, factor, { count, columns, begin, width }, algebra);
+  }
+  return outputError;
+}
+
+/** Rounds the columns of a block of one row; each error, over the pivot, goes to the columns after it and into `errors`. */
+function sweepBlock(
+  matrix: QuantizedMatrix,
+  row: number,
+  own: Float32Array,
+  order: Int32Array,
+  factor: Float64Array,
+  begin: number,
+  errors: Float32Array,
+): void {
+  const { min, max } = formats[matrix.format];
+  const { columns, subScales, integers } = matrix;
+  const unit = rowScale(matrix, row);
+  const scales = row * groupsPerRow(columns);
+  for (let i = 0; i < own.length; i++) {
+    const column = order[i]!;
+    const scale = subScales === null ? unit : unit * subScales[scales + Math.floor(column / GROUP)]!;
+    const w = own[i]!;
+    let q = scale === 0 ? 0 : Math.round(w / scale);
+    q = q > max ? max : q < min ? min : q;
+    integers[row * columns + column] = q;
+    const at = (begin + i) * columns + begin;
+    const error = (w - q * scale) / factor[at + i]!;
+    errors[i] = error;
+    for (let j = i + 1; j < own.length; j++) own[j] = own[j]! - error * factor[at + j]!;
+  }
+}
+
+interface Block {
+  readonly count: number;
+  readonly columns: number;
+  readonly begin: number;
+  readonly width: number;
+}
+
+/** Takes the errors of a block, times its rows of the factor, from all columns after it. */
+function spread(
+  left: Float32Array,
+  errors: Float32Array,
+  factor: Float64Array,
+  { count, columns, begin, width }: Block,
+  algebra: LinearAlgebra,
+): void {
+  const after = begin + width;
+  const rest = columns - after;
+  if (rest === 0) return;
+  const rows = new Float32Array(rest * width); // the factor's, transposed
+  for (let i = 0; i < width; i++) {
+    for (let c = 0; c < rest; c++) rows[c * width + i] = factor[(begin + i) * columns + after + c]!;
+  }
+  const corrections = new Float32Array(count * rest);
+  algebra.matmul(corrections, errors, rows, count, rest, width);
+  for (let r = 0; r < count; r++) {
+    const at = r * columns + after;
+    for (let c = 0; c < rest; c++) left[at + c] = left[at + c]! - corrections[r * rest + c]!;
+  }
+}
