@@ -38,7 +38,8 @@ export function dequantizeRow(matrix: QuantizedMatrix, row: number, out: Float32
 export function dequantizeMatrix(matrix: QuantizedMatrix): Float32Array {
   const { rows, columns } = matrix;
   const out = new Float32Array(rows * columns);
-  for (let row = 0; row < rows; row++) dequantizeRow(matrix, row, out.subarray(row * columns, (row + 1) * columns));
+  for (let row = 0; row < rows; row++)
+    dequantizeRow(matrix, row, out.subarray(row * columns, (row + 1) * columns));
   return out;
 }
 

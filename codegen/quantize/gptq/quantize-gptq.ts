@@ -19,38 +19,34 @@ const BLOCK = 128;
 /** Rows that are worked on at a time: bounds their float copies. */
 const ROWS_AT_A_TIME = 2048;
 
-/** The order of columns and the factor that says how an error in one is spread over those after it. */
-interface Sweep {
+/** The order of columns and the factor that says how an error in one is spread over those after it: once a Hessian. */
+export interface Sweep {
   /** Column of the matrix at each place. */
   readonly order: Int32Array;
   /** float64[columns x columns], upper triangular, U^T U = H^-1 in that order. */
   readonly factor: Float64Array;
+  /** Share of the mean of the Hessian's diagonal that had to be added to it. */
   readonly damping: number;
+  /** The diagonal of the Hessian, in the order of the matrix. */
+  readonly importance: Float64Array;
 }
 
 export interface GptqResult {
   readonly matrix: QuantizedMatrix;
-  /** Share of the mean of the Hessian's diagonal that had to be added to it. */
-  readonly damping: number;
   /** Sum over the calibration inputs of the squared error of the output, damping included. */
   readonly outputError: number;
 }
 
-/**
- * Quantizes a matrix so that its output changes least on the inputs that the Hessian was made of. Null where the Hessian cannot be
- * factored at any damping: then its inputs are broken, and the caller rounds to nearest and says so.
- */
+/** Quantizes a matrix so that its output changes least on the inputs that the Hessian of the sweep was made of. */
 export function quantizeGptq(
   source: MatrixSource,
-  hessian: Hessian,
+  sweep: Sweep,
   format: FormatName,
   groupSize: number,
   algebra: LinearAlgebra,
-): GptqResult | null {
-  const sweep = planSweep(hessian);
-  if (sweep === null) return null;
+): GptqResult {
+  const { importance } = sweep;
   const matrix = allocateMatrix(source.name, format, source.rows, source.columns);
-  const importance = hessian.diagonal();
   const unused = Int32Array.from(importance.keys()).filter((c) => importance[c] === 0);
   let outputError = 0;
   for (let first = 0; first < source.rows; first += ROWS_AT_A_TIME) {
@@ -63,11 +59,14 @@ export function quantizeGptq(
     }
     outputError += sweepRows(matrix, first, count, weights, sweep, algebra);
   }
-  return { matrix, damping: sweep.damping, outputError };
+  return { matrix, outputError };
 }
 
-/** Orders columns by what an error in them costs, damps the Hessian and factors it. */
-function planSweep(hessian: Hessian): Sweep | null {
+/**
+ * Orders columns by what an error in them costs, damps the Hessian and factors it. Null where it cannot be factored at any
+ * damping: then its inputs are broken, and the caller rounds to nearest and says so.
+ */
+export function planSweep(hessian: Hessian): Sweep | null {
   const { columns, sums } = hessian;
   const diagonal = hessian.diagonal();
   const mean = diagonal.reduce((sum, d) => sum + d, 0) / columns;
@@ -83,7 +82,7 @@ function planSweep(hessian: Hessian): Sweep | null {
       permuted[i * columns + i] = own === 0 ? Math.max(mean, 1) : own + damping * mean;
     }
     const factor = inverseFactor(permuted, columns);
-    if (factor !== null) return { order, factor, damping };
+    if (factor !== null) return { order, factor, damping, importance: diagonal };
   }
   return null;
 }

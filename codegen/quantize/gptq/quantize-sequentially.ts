@@ -8,9 +8,9 @@ import type { Graph, MatrixInfo, Op } from '../../graph/graph.js';
 import type { StageContext } from '../../progress.js';
 import type { FormatName } from '../format.js';
 import { dequantizeMatrix, type QuantizedMatrix } from '../matrix.js';
-import { roundToNearest } from '../round-to-nearest.js';
+import { type MatrixSource, roundToNearest } from '../round-to-nearest.js';
 import { Hessian } from './hessian.js';
-import { quantizeGptq } from './quantize-gptq.js';
+import { planSweep, quantizeGptq, type Sweep } from './quantize-gptq.js';
 
 export interface SequentialInput {
   readonly graph: Graph;
@@ -24,8 +24,12 @@ export interface SequentialInput {
   readonly windows: readonly (readonly number[])[];
 }
 
+/** What is said of a site whose Hessian has no factor. */
+export const unfactorable =
+  'the Hessian of their inputs cannot be factored at any damping; they are rounded to nearest';
+
 /** Names of the matrices of each linear input, in the order in which a list of ops reaches them. */
-function matricesByInput(ops: readonly Op[]): string[][] {
+export function matricesByInput(ops: readonly Op[]): string[][] {
   const sites: string[][] = [];
   let input: string | null = null;
   for (const op of ops) {
@@ -47,14 +51,16 @@ export async function quantizeSequentially(
   const overlaid = new OverlaidWeights(input.weights);
   const stream = new LayerStream(graph, overlaid, algebra, input.windows);
   const done = new Map<string, QuantizedMatrix>();
-  const infoOf = (name: string) => graph.matrices.find((matrix) => matrix.name === name)!;
+  const infoOf = (name: string) => matrixOf(graph, name);
   const finish = (matrix: QuantizedMatrix) => {
     done.set(matrix.name, matrix);
     overlaid.set(matrix.name, dequantizeMatrix(matrix), matrix.columns);
     progress.advance(matrix.rows * matrix.columns);
   };
   const quantizeSite = (names: readonly string[], hessian: Hessian) => {
-    for (const name of names) finish(quantizeOne(input, infoOf(name), hessian, progress.warn));
+    const sweep = planSweep(hessian);
+    if (sweep === null) progress.warn(`${names.join(', ')}: ${unfactorable}`);
+    for (const name of names) finish(quantizeOne(input, infoOf(name), sweep));
   };
   progress.begin(
     'quantize',
@@ -82,30 +88,33 @@ export async function quantizeSequentially(
   return new Map(graph.matrices.map(({ name }) => [name, done.get(name)!]));
 }
 
+/** A matrix of the graph by its name. */
+export function matrixOf(graph: Graph, name: string): MatrixInfo {
+  return graph.matrices.find((matrix) => matrix.name === name)!;
+}
+
 const observeOne =
   (name: string, hessian: Hessian, algebra: LinearAlgebra) =>
   (matrix: string, x: Float32Array, tokens: number): void => {
     if (matrix === name) hessian.add(x, tokens, algebra);
   };
 
-function sourceOf({ checkpoint }: SequentialInput, { name, tensor, rows, columns }: MatrixInfo) {
+/** A matrix of the checkpoint as the quantizers read it. */
+export function matrixSource(
+  checkpoint: Checkpoint,
+  { name, tensor, rows, columns }: MatrixInfo,
+): MatrixSource {
   const read = (first: number, count: number) => checkpoint.readRows(tensor, first, count);
   return { name, rows, columns, read };
 }
 
 function nearest(input: SequentialInput, info: MatrixInfo): QuantizedMatrix {
-  return roundToNearest(sourceOf(input, info), input.formats.get(info.name)!, input.groupSize);
+  return roundToNearest(matrixSource(input.checkpoint, info), input.formats.get(info.name)!, input.groupSize);
 }
 
-function quantizeOne(
-  input: SequentialInput,
-  info: MatrixInfo,
-  hessian: Hessian,
-  warn: (message: string) => void,
-): QuantizedMatrix {
+function quantizeOne(input: SequentialInput, info: MatrixInfo, sweep: Sweep | null): QuantizedMatrix {
+  if (sweep === null) return nearest(input, info);
   const format = input.formats.get(info.name)!;
-  const result = quantizeGptq(sourceOf(input, info), hessian, format, input.groupSize, input.algebra);
-  if (result !== null) return result.matrix;
-  warn(`${info.name}: the Hessian of its inputs cannot be factored at any damping; it is rounded to nearest`);
-  return nearest(input, info);
+  return quantizeGptq(matrixSource(input.checkpoint, info), sweep, format, input.groupSize, input.algebra)
+    .matrix;
 }
