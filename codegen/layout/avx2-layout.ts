@@ -176,22 +176,30 @@ export const avx2Layout: Layout = {
     out.fill(matrix.exponents[rows - 1]!, parts.exponents + rows);
     return out;
   },
-  unpackRow(section, format, _rows, columns, row) {
+  open(section, format, rows, columns) {
     const view = new DataView(section.buffer, section.byteOffset, section.byteLength);
     const { bits, grouped } = formats[format];
-    return Int32Array.from({ length: columns }, (_, column) => {
-      if (bits === 16) return view.getInt16(2 * (row * columns + column), true);
-      if (!grouped) return view.getInt8(byteOfW8(columns, row, column));
-      const { subScales, group, byte, odd } = placeOf(format, columns, column);
-      const start = rowStart(format, columns, row);
-      const stored = fieldsOfRow(format, row)[odd as 0 | 1].reduce(
-        (sum, { from, mask, i, to }) => sum | (((section[start + byte + VECTOR * i]! >> to) & mask) << from),
-        0,
-      );
-      const tile = Math.floor(row / ROW_TILE) * tileBytes(format, columns);
-      const subScale = view.getInt8(tile + subScales + 2 * (row % ROW_TILE) + group);
-      return subScale * (stored - 2 ** (bits - 1));
-    });
+    const parts = partsOf(format, rows, columns);
+    return {
+      integer(row, column) {
+        if (bits === 16) return view.getInt16(2 * (row * columns + column), true);
+        if (!grouped) return view.getInt8(byteOfW8(columns, row, column));
+        const { byte, odd } = placeOf(format, columns, column);
+        const at = rowStart(format, columns, row) + byte;
+        const stored = fieldsOfRow(format, row)[odd as 0 | 1].reduce(
+          (sum, { from, mask, i, to }) => sum | (((section[at + VECTOR * i]! >> to) & mask) << from),
+          0,
+        );
+        return stored - 2 ** (bits - 1);
+      },
+      subScale(row, index) {
+        const { subScales, group } = placeOf(format, columns, index * GROUP);
+        const tile = Math.floor(row / ROW_TILE) * tileBytes(format, columns);
+        return view.getInt8(tile + subScales + 2 * (row % ROW_TILE) + group);
+      },
+      mantissa: (row) => view.getInt32(parts.mantissas + 4 * row, true),
+      exponent: (row) => view.getUint8(parts.exponents + row),
+    };
   },
 };
 

@@ -30,8 +30,19 @@ export interface Layout {
   sectionBytes(format: FormatName, rows: number, columns: number): number;
   /** The section, row multipliers included. */
   pack(matrix: QuantizedMatrix): Uint8Array;
-  /** One row of the stored integers times sub-scales, read back from a section: what em_gather_row sees. */
-  unpackRow(section: Uint8Array, format: FormatName, rows: number, columns: number, row: number): Int32Array;
+  /** Reads a section back, value by value: what the kernels see. */
+  open(section: Uint8Array, format: FormatName, rows: number, columns: number): PackedMatrix;
+}
+
+/** A section of the blob, read value by value. */
+export interface PackedMatrix {
+  /** The stored integer of a weight. */
+  integer(row: number, column: number): number;
+  /** The sub-scale of a group of a row; only in grouped formats. */
+  subScale(row: number, group: number): number;
+  /** The multiplier of a row: mantissa * 2^-exponent. */
+  mantissa(row: number): number;
+  exponent(row: number): number;
 }
 
 export interface KernelSet {

@@ -212,17 +212,18 @@ export const lanesLayout: Layout = {
     out.set(matrix.exponents, parts.exponents);
     return out;
   },
-  unpackRow(section, format, rows, columns, row) {
+  open(section, format, rows, columns) {
     const view = new DataView(section.buffer, section.byteOffset, section.byteLength);
     const shape = shapeOf(format);
-    if (shape === undefined)
-      return Int32Array.from({ length: columns }, (_, c) => view.getInt16(2 * (row * columns + c), true));
-    const { subScales } = partsOf(format, rows, columns);
-    const { grouped } = formats[format];
-    return Int32Array.from({ length: columns }, (_, c) => {
-      const q = storedAt(shape, columns, row, c, view) - offsetOf(format);
-      if (!grouped) return q;
-      return q * view.getInt8(subScales + subScaleOffset(shape, columns, row, Math.floor(c / GROUP)));
-    });
+    const parts = partsOf(format, rows, columns);
+    return {
+      integer: (row, column) =>
+        shape === undefined
+          ? view.getInt16(2 * (row * columns + column), true)
+          : storedAt(shape, columns, row, column, view) - offsetOf(format),
+      subScale: (row, group) => view.getInt8(parts.subScales + subScaleOffset(shape!, columns, row, group)),
+      mantissa: (row) => view.getInt32(parts.mantissas + 4 * row, true),
+      exponent: (row) => view.getUint8(parts.exponents + row),
+    };
   },
 };

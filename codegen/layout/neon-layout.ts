@@ -153,21 +153,26 @@ export const neonLayout: Layout = {
     });
     return out;
   },
-  unpackRow(section, format, _rows, columns, row) {
+  open(section, format, rows, columns) {
     const view = new DataView(section.buffer, section.byteOffset, section.byteLength);
     const { bits, grouped } = formats[format];
-    return Int32Array.from({ length: columns }, (_, column) => {
-      if (bits === 16) return view.getInt16(2 * (row * columns + column), true);
-      if (!grouped) return view.getInt8(byteOfW8(columns, row, column));
-      const tile = tileAt(format, columns, row);
-      const byte = tile + quadAt(format, column) + (row % VECTOR);
-      const stored = fieldsOfRow(format, row)[column % 4]!.reduce(
-        (sum, { from, mask, i, to }) => sum | (((section[byte + VECTOR * i]! >> to) & mask) << from),
-        0,
-      );
-      const subScale = view.getInt8(tile + groupAt(format, column) + (row % ROW_TILE));
-      return subScale * (stored - 2 ** (bits - 1));
-    });
+    const parts = partsOf(format, rows, columns);
+    return {
+      integer(row, column) {
+        if (bits === 16) return view.getInt16(2 * (row * columns + column), true);
+        if (!grouped) return view.getInt8(byteOfW8(columns, row, column));
+        const at = tileAt(format, columns, row) + quadAt(format, column) + (row % VECTOR);
+        const stored = fieldsOfRow(format, row)[column % 4]!.reduce(
+          (sum, { from, mask, i, to }) => sum | (((section[at + VECTOR * i]! >> to) & mask) << from),
+          0,
+        );
+        return stored - 2 ** (bits - 1);
+      },
+      subScale: (row, group) =>
+        view.getInt8(tileAt(format, columns, row) + groupAt(format, group * GROUP) + (row % ROW_TILE)),
+      mantissa: (row) => view.getInt32(parts.mantissas + 4 * row, true),
+      exponent: (row) => view.getUint8(parts.exponents + exponentAt(row)),
+    };
   },
 };
 

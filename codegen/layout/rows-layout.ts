@@ -47,18 +47,15 @@ function packGroupedRow(matrix: QuantizedMatrix, row: number, out: Uint8Array, a
   }
 }
 
-function unpackGroupedRow(section: Uint8Array, format: FormatName, columns: number, at: number): Int32Array {
-  const { bits } = formats[format];
-  const offset = 2 ** (bits - 1);
-  return Int32Array.from({ length: columns }, (_, column) => {
-    const i = column % GROUP;
-    const group = at + Math.floor(column / GROUP) * groupBytes(bits);
-    let stored = i < 16 ? section[group + i]! & 15 : section[group + i - 16]! >> 4;
-    for (let plane = 0; plane < bits - 4; plane++) {
-      stored |= ((section[group + 16 + 4 * plane + (i >> 3)]! >> (i & 7)) & 1) << (4 + plane);
-    }
-    return stored - offset;
-  });
+/** The stored integer of a column of the grouped row whose bytes begin at `at`. */
+function groupedInteger(section: Uint8Array, bits: number, at: number, column: number): number {
+  const i = column % GROUP;
+  const group = at + Math.floor(column / GROUP) * groupBytes(bits);
+  let stored = i < 16 ? section[group + i]! & 15 : section[group + i - 16]! >> 4;
+  for (let plane = 0; plane < bits - 4; plane++) {
+    stored |= ((section[group + 16 + 4 * plane + (i >> 3)]! >> (i & 7)) & 1) << (4 + plane);
+  }
+  return stored - 2 ** (bits - 1);
 }
 
 const bytesOf = (view: ArrayBufferView) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
@@ -84,18 +81,18 @@ export const rowsLayout: Layout = {
     out.set(matrix.exponents, parts.exponents);
     return out;
   },
-  unpackRow(section, format, rows, columns, row) {
+  open(section, format, rows, columns) {
     const view = new DataView(section.buffer, section.byteOffset, section.byteLength);
-    const at = row * rowBytes(format, columns);
-    if (formats[format].grouped) {
-      const groups = groupsPerRow(columns);
-      const scales = partsOf(format, rows, columns).subScales + row * groups;
-      const stored = unpackGroupedRow(section, format, columns, at);
-      return stored.map((q, column) => q * view.getInt8(scales + Math.floor(column / GROUP)));
-    }
-    const wide = formats[format].bits === 16;
-    return Int32Array.from({ length: columns }, (_, c) =>
-      wide ? view.getInt16(at + 2 * c, true) : view.getInt8(at + c),
-    );
+    const { bits, grouped } = formats[format];
+    const stride = rowBytes(format, columns);
+    const parts = partsOf(format, rows, columns);
+    const plain = (row: number, column: number) =>
+      bits === 16 ? view.getInt16(row * stride + 2 * column, true) : view.getInt8(row * stride + column);
+    return {
+      integer: grouped ? (row, column) => groupedInteger(section, bits, row * stride, column) : plain,
+      subScale: (row, group) => view.getInt8(parts.subScales + row * groupsPerRow(columns) + group),
+      mantissa: (row) => view.getInt32(parts.mantissas + 4 * row, true),
+      exponent: (row) => view.getUint8(parts.exponents + row),
+    };
   },
 };

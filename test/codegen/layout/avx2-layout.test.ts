@@ -1,35 +1,8 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { avx2Layout, avx2PreparedBytes } from '../../../codegen/layout/avx2-layout.js';
-import { formatNames, formats, groupsPerRow } from '../../../codegen/quantize/format.js';
+import { formats } from '../../../codegen/quantize/format.js';
 import { allocateMatrix } from '../../../codegen/quantize/matrix.js';
-import { Vectors } from '../arithmetic/vectors.js';
 import { expectError } from '../checkpoint/expect-error.js';
-import { randomMatrix } from '../quantize/random-matrix.js';
-
-t.test('rows come back as they were packed', async () => {
-  const shape = fc.record({
-    format: fc.constantFrom(...formatNames),
-    rows: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constantFrom(31, 32, 33, 65)),
-    columns: fc.oneof(fc.integer({ min: 1, max: 140 }), fc.constantFrom(31, 32, 33, 64, 65, 96, 128)),
-  });
-  fc.assert(
-    fc.property(shape, fc.bigInt({ min: 0n, max: 2n ** 32n }), (shape, seed) => {
-      const { format, rows, columns } = shape;
-      const matrix = randomMatrix(new Vectors(seed), shape);
-      const section = avx2Layout.pack(matrix);
-      if (section.length !== avx2Layout.sectionBytes(format, rows, columns)) return false;
-      const groups = groupsPerRow(columns);
-      return Array.from({ length: rows }, (_, row) =>
-        avx2Layout.unpackRow(section, format, rows, columns, row).every((value, c) => {
-          const k = matrix.subScales?.[row * groups + Math.floor(c / 32)] ?? 1;
-          return value === 0 + k * matrix.integers[row * columns + c]!;
-        }),
-      ).every(Boolean);
-    }),
-    { numRuns: 300, seed: 8 },
-  );
-});
 
 /** Bytes of eight quads of a tile: four vectors a quad, two quads in as many vectors as the format has bits. */
 const groupBytes = (bits: number) => 4 * bits * 32;

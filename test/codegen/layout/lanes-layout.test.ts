@@ -1,36 +1,8 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { lanesLayout } from '../../../codegen/layout/lanes-layout.js';
-import { type FormatName, formatNames, formats, groupsPerRow } from '../../../codegen/quantize/format.js';
+import { type FormatName, formatNames, formats } from '../../../codegen/quantize/format.js';
 import { allocateMatrix, type QuantizedMatrix } from '../../../codegen/quantize/matrix.js';
-import { Vectors } from '../arithmetic/vectors.js';
 import { expectError } from '../checkpoint/expect-error.js';
-import { randomMatrix } from '../quantize/random-matrix.js';
-
-t.test('rows come back as they were packed', async () => {
-  const shape = fc.record({
-    format: fc.constantFrom(...formatNames),
-    rows: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constantFrom(16, 17, 32, 33, 50)),
-    columns: fc.oneof(fc.integer({ min: 1, max: 140 }), fc.constantFrom(31, 32, 33, 64)),
-  });
-  fc.assert(
-    fc.property(shape, fc.bigInt({ min: 0n, max: 2n ** 32n }), (shape, seed) => {
-      const { format, rows, columns } = shape;
-      const matrix = randomMatrix(new Vectors(seed), shape);
-      const section = lanesLayout.pack(matrix);
-      if (section.length !== lanesLayout.sectionBytes(format, rows, columns)) return false;
-      return Array.from({ length: rows }, (_, row) => {
-        const groups = groupsPerRow(columns);
-        const unpacked = lanesLayout.unpackRow(section, format, rows, columns, row);
-        return unpacked.every((value, c) => {
-          const k = matrix.subScales?.[row * groups + Math.floor(c / 32)] ?? 1;
-          return value === 0 + k * matrix.integers[row * columns + c]!;
-        });
-      }).every(Boolean);
-    }),
-    { numRuns: 300, seed: 8 },
-  );
-});
 
 /** A zero matrix with one row of given integers. */
 function withRow(

@@ -1,35 +1,8 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { neonLayout, neonPreparedBytes } from '../../../codegen/layout/neon-layout.js';
-import { formatNames, formats, groupsPerRow } from '../../../codegen/quantize/format.js';
+import { formats } from '../../../codegen/quantize/format.js';
 import { allocateMatrix } from '../../../codegen/quantize/matrix.js';
-import { Vectors } from '../arithmetic/vectors.js';
 import { expectError } from '../checkpoint/expect-error.js';
-import { randomMatrix } from '../quantize/random-matrix.js';
-
-t.test('rows come back as they were packed', async () => {
-  const shape = fc.record({
-    format: fc.constantFrom(...formatNames),
-    rows: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constantFrom(16, 31, 32, 33, 65)),
-    columns: fc.oneof(fc.integer({ min: 1, max: 140 }), fc.constantFrom(31, 32, 33, 64, 65, 96, 128)),
-  });
-  fc.assert(
-    fc.property(shape, fc.bigInt({ min: 0n, max: 2n ** 32n }), (shape, seed) => {
-      const { format, rows, columns } = shape;
-      const matrix = randomMatrix(new Vectors(seed), shape);
-      const section = neonLayout.pack(matrix);
-      if (section.length !== neonLayout.sectionBytes(format, rows, columns)) return false;
-      const groups = groupsPerRow(columns);
-      return Array.from({ length: rows }, (_, row) =>
-        neonLayout.unpackRow(section, format, rows, columns, row).every((value, c) => {
-          const k = matrix.subScales?.[row * groups + Math.floor(c / 32)] ?? 1;
-          return value === 0 + k * matrix.integers[row * columns + c]!;
-        }),
-      ).every(Boolean);
-    }),
-    { numRuns: 300, seed: 8 },
-  );
-});
 
 t.test('groups: sub-scales, then the columns', async (t) => {
   for (const format of ['w4', 'w5', 'w6'] as const) {

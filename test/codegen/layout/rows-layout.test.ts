@@ -1,36 +1,8 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { rowsLayout } from '../../../codegen/layout/rows-layout.js';
-import { formatNames, formats, groupsPerRow } from '../../../codegen/quantize/format.js';
+import { formats } from '../../../codegen/quantize/format.js';
 import { allocateMatrix } from '../../../codegen/quantize/matrix.js';
-import { Vectors } from '../arithmetic/vectors.js';
 import { expectError } from '../checkpoint/expect-error.js';
-import { randomMatrix } from '../quantize/random-matrix.js';
-
-t.test('rows come back as they were packed', async () => {
-  const shape = fc.record({
-    format: fc.constantFrom(...formatNames),
-    rows: fc.integer({ min: 1, max: 9 }),
-    columns: fc.oneof(fc.integer({ min: 1, max: 140 }), fc.constantFrom(31, 32, 33, 64)),
-  });
-  fc.assert(
-    fc.property(shape, fc.bigInt({ min: 0n, max: 2n ** 32n }), (shape, seed) => {
-      const { format, rows, columns } = shape;
-      const matrix = randomMatrix(new Vectors(seed), shape);
-      const section = rowsLayout.pack(matrix);
-      if (section.length !== rowsLayout.sectionBytes(format, rows, columns)) return false;
-      return Array.from({ length: rows }, (_, row) => {
-        const groups = groupsPerRow(columns);
-        const unpacked = rowsLayout.unpackRow(section, format, rows, columns, row);
-        return unpacked.every((value, c) => {
-          const k = matrix.subScales?.[row * groups + Math.floor(c / 32)] ?? 1;
-          return value === 0 + k * matrix.integers[row * columns + c]!;
-        });
-      }).every(Boolean);
-    }),
-    { numRuns: 1000, seed: 8 },
-  );
-});
 
 /** Two rows of 33 columns: -2^(b-1), -2^(b-1) + 1, ... in the first group, 5 in the column of the second. */
 function counting(format: 'w4' | 'w5' | 'w6') {
