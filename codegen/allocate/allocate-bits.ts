@@ -37,10 +37,9 @@ export function closestAllocation(
   bytesOf: BytesOf,
   maxBytes: number,
 ): Allocation | null {
-  const total = (format: AllocatedFormat) =>
-    sensitivities.reduce((sum, { divergence }) => sum + divergence[format], 0);
-  let low = total(allocatedFormats.at(-1)!);
-  let high = total(allocatedFormats[0]) * (1 + sensitivities.length / QUANTA);
+  const fewestBits = sensitivities.reduce((sum, { divergence }) => sum + divergence[allocatedFormats[0]], 0);
+  let low = 0;
+  let high = fewestBits * (1 + sensitivities.length / QUANTA);
   let best = smallestAllocation(sensitivities, bytesOf, high);
   if (best === null || best.bytes > maxBytes) return null;
   for (let step = 0; step < 40; step++) {
@@ -63,7 +62,7 @@ interface Stage {
 }
 
 function quantaOf(divergence: number, maxDivergence: number): number {
-  return Math.ceil(Math.max(0, divergence) / (maxDivergence / QUANTA));
+  return divergence <= 0 ? 0 : Math.ceil(divergence / (maxDivergence / QUANTA));
 }
 
 function fillTable(
