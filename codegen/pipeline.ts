@@ -23,6 +23,7 @@ import { defaultGoldenRuns } from './evaluate/golden-run.js';
 import { buildGraph } from './graph/build.js';
 import { contextLength } from './graph/context-length.js';
 import type { Graph } from './graph/graph.js';
+import { foldGains } from './lower/fold-gains.js';
 import { lower } from './lower/lower.js';
 import type { StageContext } from './progress.js';
 import { quantizedHash } from './quantize/matrix.js';
@@ -135,14 +136,14 @@ export async function toIntegers(source: ModelSource, options: BuildOptions, con
   const matrices = await quantizeGraph(graph, checkpoint, options.plan, options.plan.name, context);
   const model = lower({
     graph,
-    matrices,
+    matrices: foldGains(graph, matrices),
     vector: (name) => weights.vector(name),
     ranges: calibration.ranges,
   });
   return {
     model,
     calibration,
-    quantizedSha256: quantizedHash(matrices.values()),
+    quantizedSha256: quantizedHash(model.matrices.values()),
     parameters: parameterCount(graph),
   };
 }

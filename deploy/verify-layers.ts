@@ -10,8 +10,8 @@ import { EmbedError } from '../codegen/diagnostics/error.js';
 import { IntegerEvaluator } from '../codegen/evaluate/integer-evaluator.js';
 import {
   openReferenceSource,
-  quantizeReference,
   type ReferenceModel,
+  readReference,
 } from '../codegen/evaluate/reference-model.js';
 import { bufferOf } from '../codegen/graph/graph.js';
 import type { IntegerModel } from '../codegen/lower/lower.js';
@@ -101,7 +101,7 @@ function tracedOps(model: IntegerModel): TracedOp[] {
 
 /**
  * Runs the positions of the first golden run with a trace and compares them. `modelPath`: the checkpoint, or null for the one the
- * manifest names. Throws EM2013, EM2014 (see quantizeReference), EM3207 for a trace that is damaged, and what running throws.
+ * manifest names. Throws EM2013, EM2014 (see readReference), EM3207 for a trace that is damaged, and what running throws.
  */
 export async function verifyLayers(
   bundle: string,
@@ -113,7 +113,7 @@ export async function verifyLayers(
   const source = openReferenceSource(manifest, options.model);
   const folder = temporaryFolder();
   try {
-    const reference = await quantizeReference(manifest, source, context);
+    const reference = await readReference(bundle, manifest, source, context);
     const trace = join(folder, 'trace');
     const request = tracedRequest(golden, options.threads, trace);
     await runRunner(bundle, manifest, request, options.mode, context.signal);

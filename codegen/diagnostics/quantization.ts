@@ -48,8 +48,8 @@ export const quantizationDiagnostics = {
     exit: 2,
   },
   EM2014: {
-    what: 'the checkpoint does not quantize to the weights of the bundle',
-    fix: 'build the bundle again with this version of embed-model',
+    what: 'the weights of the bundle are not those that its manifest names',
+    fix: 'copy the bundle again, or build it again',
     exit: 2,
   },
   EM2003: {

@@ -18,7 +18,7 @@ import {
 } from './evaluation-text.js';
 import { type HostBuild, withHostBuild } from './host-build.js';
 import { hostTarget } from './host-target.js';
-import { openReferenceSource, quantizeReference, type ReferenceModel } from './reference-model.js';
+import { openReferenceSource, type ReferenceModel, readReference } from './reference-model.js';
 import { Validation, type ValidationData, type ValidationStatistics } from './statistics.js';
 import { type IntegerCost, type ValidationReport, writeValidationReport } from './validation-report.js';
 
@@ -59,7 +59,7 @@ export async function evaluateBundle(
     const text = readEvaluationText(options, source);
     const windows = chooseWindows(text, options, manifest, context);
     const target = await hostTarget();
-    const reference = await quantizeReference(manifest, source, context);
+    const reference = await readReference(bundle, manifest, source, context);
     const scores = await withHostBuild(target, source, manifest.plan, reference.model, context, (build) =>
       runJob(jobFor(build, source, reference, windows, options), context),
     );

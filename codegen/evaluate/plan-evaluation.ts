@@ -15,10 +15,10 @@ import {
 import { shares } from './evaluate-windows.js';
 import { hostBuildInput } from './host-build.js';
 import { hostTarget } from './host-target.js';
-import { openReferenceSource, quantizeReference } from './reference-model.js';
+import { openReferenceSource, readReference } from './reference-model.js';
 import { windowArguments } from './window-arguments.js';
 
-/** What evaluateBundle would do with the same options. Takes as long as its quantization, and throws what that throws. */
+/** What evaluateBundle would do with the same options. Reads the bundle, and throws what that throws. */
 export async function planEvaluation(
   bundle: string,
   options: EvaluateOptions,
@@ -30,7 +30,7 @@ export async function planEvaluation(
     const { ids, window } = chooseWindows(readEvaluationText(options, source), options, manifest, context);
     const target = await hostTarget();
     const { toolchain, commands } = await expectedToolchain(target, { prefer: null, fetch: false });
-    const { model } = await quantizeReference(manifest, source, context);
+    const { model } = await readReference(bundle, manifest, source, context);
     const folder = join(tmpdir(), 'embed-model-eval-XXXXXX');
     const emitted = plannedEmission(hostBuildInput(target, source, manifest.plan, model));
     const parts = shares({ ids, window }, Math.min(evaluationThreads(), ids.length / window));

@@ -1,4 +1,4 @@
-/** The model of a bundle once more, from its checkpoint: what the bundle is compared with. */
+/** The model of a bundle once more: its integers, and its checkpoint in float, which they are compared with. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Manifest } from '../bundle/manifest.js';
@@ -9,18 +9,19 @@ import { BUNDLED, type ModelSource, openModelSource } from '../checkpoint/model-
 import { EmbedError } from '../diagnostics/error.js';
 import { buildGraph } from '../graph/build.js';
 import type { Graph } from '../graph/graph.js';
+import { unfoldGains } from '../lower/fold-gains.js';
 import { type IntegerModel, lower } from '../lower/lower.js';
 import type { StageContext } from '../progress.js';
 import { type QuantizedMatrix, quantizedHash } from '../quantize/matrix.js';
 import { parsePlan } from '../quantize/plan.js';
-import { quantizeGraph } from '../quantize/quantize.js';
 import { pruneToIds } from '../vocabulary/prune-vocabulary.js';
+import { readBundleMatrices } from './bundle-matrices.js';
 
 export interface ReferenceModel {
   readonly graph: Graph;
   /** The checkpoint's own, in float. */
   readonly weights: FloatWeights;
-  /** Quantized by the plan of the bundle, as the graph names them. */
+  /** The quantized weights of the bundle, as the graph names them. */
   readonly matrices: ReadonlyMap<string, QuantizedMatrix>;
   /** The integers of the bundle. */
   readonly model: IntegerModel;
@@ -54,12 +55,14 @@ export function openReferenceSource(manifest: Manifest, modelPath: string | null
 }
 
 /**
- * Quantizes the checkpoint by the plan and the ranges of the manifest. Throws EM2014 where that gives other weights, EM1401 and
- * EM2001 for a manifest whose context, ranges or plan cannot be those of the checkpoint.
+ * The integers of a bundle, from its blob and the ranges of its manifest, beside the checkpoint in float. Throws what
+ * readBundleMatrices throws, EM2014 where the weights are not those that the manifest names, EM1401 and EM2001 for a manifest whose
+ * context, ranges or plan cannot be those of the checkpoint.
  */
-export async function quantizeReference(
+export async function readReference(
+  bundle: string,
   manifest: Manifest,
-  { checkpoint, path }: ModelSource,
+  { checkpoint }: ModelSource,
   context: StageContext,
 ): Promise<ReferenceModel> {
   const limit = checkpoint.config.contextLength;
@@ -70,16 +73,16 @@ export async function quantizeReference(
   const ranges = new Map(Object.entries(manifest.quantization.ranges ?? {}));
   const unknown = rangeNames(graph).find((name) => !Number.isFinite(ranges.get(name)));
   if (unknown !== undefined) throw damaged(`quantization.ranges has no number for ${unknown}`);
-  const plan = parsePlan(manifest.plan, 'manifest.json');
-  const matrices = await quantizeGraph(graph, checkpoint, plan, plan.name, context);
-  const found = quantizedHash(matrices.values());
+  parsePlan(manifest.plan, 'manifest.json');
+  const folded = await readBundleMatrices(bundle, manifest, graph, context);
+  const weights = checkpointWeights(checkpoint, graph);
+  const model = lower({ graph, matrices: folded, vector: (name) => weights.vector(name), ranges });
+  const found = quantizedHash(model.matrices.values());
   if (found !== manifest.build.quantizedSha256) {
     const why = `quantized hash ${found}, the manifest has ${manifest.build.quantizedSha256}`;
-    throw new EmbedError('EM2014', { where: path, why });
+    throw new EmbedError('EM2014', { where: bundle, why });
   }
-  const weights = checkpointWeights(checkpoint, graph);
-  const model = lower({ graph, matrices, vector: (name) => weights.vector(name), ranges });
-  return { graph, weights, matrices, model };
+  return { graph, weights, matrices: unfoldGains(graph, folded), model };
 }
 
 const damaged = (why: string) => new EmbedError('EM1401', { where: 'manifest.json', why });

@@ -12,7 +12,7 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { readManifest } from '../bundle/manifest.js';
 import { EmbedError } from '../diagnostics/error.js';
-import { openReferenceSource, quantizeReference } from '../evaluate/reference-model.js';
+import { openReferenceSource, readReference } from '../evaluate/reference-model.js';
 import type { StageContext } from '../progress.js';
 import {
   huggingFaceConfig,
@@ -57,7 +57,7 @@ export function plannedExport(
 }
 
 /**
- * Quantizes the checkpoint of a bundle again by the bundle's plan, checks that the integers are those of the bundle, and
+ * Reads the integers of a bundle from its blob, checks them against manifest and checkpoint, and
  * writes them to a new folder: config.json, quantization_config.json, model.safetensors and the tokenizer's files.
  * Throws EM1401, EM2013, EM2014 (as eval does), EM1142 for what the format cannot hold and for a folder that is not new.
  */
@@ -76,7 +76,7 @@ export async function exportBundle(
     const { config } = checkpoint;
     if (config.family !== 'llama')
       throw refuse(bundle, `the model is of the ${config.family} family; supported: llama`);
-    const { graph, matrices } = await quantizeReference(manifest, source, context);
+    const { graph, matrices } = await readReference(bundle, manifest, source, context);
     const scheme = packScheme(graph, matrices);
     if (scheme === null) throw refuse(bundle, 'a matrix has more than 8 bits');
     const tensors = packedTensors(graph, matrices, checkpoint, scheme);

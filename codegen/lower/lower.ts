@@ -4,6 +4,7 @@ import { definitionOf, type Step } from '../ops/index.js';
 import type { Lowering } from '../ops/op.js';
 import { ropeTable } from '../ops/rope.js';
 import type { QuantizedMatrix } from '../quantize/matrix.js';
+import { gainsOf } from './fold-gains.js';
 
 /** A model in integers: what the integer evaluator runs and what is emitted. */
 export interface IntegerModel {
@@ -21,6 +22,7 @@ export interface IntegerModel {
 
 export interface LoweringInput {
   readonly graph: Graph;
+  /** With the gains of their ops in their row scales (foldGains). */
   readonly matrices: ReadonlyMap<string, QuantizedMatrix>;
   readonly vector: (name: string) => Float32Array;
   /** Largest magnitude that calibration saw, by range. */
@@ -41,9 +43,13 @@ export function lower(input: LoweringInput): IntegerModel {
   const { graph } = input;
   const used = new Map<string, QuantizedMatrix>();
   const formats = new Map<string, number>();
+  const gains = gainsOf(graph);
   const lowering: Lowering = {
     graph,
-    matrix: (name) => required(input.matrices, name),
+    matrix: (name, gain = 1) => {
+      if ((gains.get(name) ?? 1) !== gain) throw new Error(`${name} is used with two different gains`);
+      return required(input.matrices, name);
+    },
     vector: input.vector,
     fraction: (range) => fractionBits(required(input.ranges, range)),
     formatOf: (buffer) => required(formats, buffer),
@@ -51,7 +57,7 @@ export function lower(input: LoweringInput): IntegerModel {
   };
   const lowerOp = (op: Op): Step => {
     const step = definitionOf(op.kind).lower(op, lowering);
-    if ('matrix' in step) claimMatrix(used, step.matrix);
+    if ('matrix' in step) used.set(step.matrix.name, step.matrix);
     return step;
   };
   const prologue = graph.prologue.map(lowerOp);
@@ -60,15 +66,6 @@ export function lower(input: LoweringInput): IntegerModel {
   const logitsFrac = required(formats, graph.logits);
   const rope = graph.rope === null ? null : ropeTable(graph.context, graph.rope);
   return { graph, prologue, layers, epilogue, matrices: used, rope, logitsFrac };
-}
-
-/** Registers the multipliers that a step uses; two steps may share a matrix only with the same ones. */
-function claimMatrix(used: Map<string, QuantizedMatrix>, matrix: QuantizedMatrix): void {
-  const other = used.get(matrix.name);
-  if (other !== undefined && other.mantissas !== matrix.mantissas) {
-    throw new Error(`${matrix.name} is used with two different gains`);
-  }
-  used.set(matrix.name, matrix);
 }
 
 function required<T>(map: ReadonlyMap<string, T>, name: string): T {

@@ -139,7 +139,7 @@ export const linear: OpDefinition<LinearOp, LinearStep> = {
     state.observe(op.range, out);
   },
   lower(op, lowering) {
-    const matrix = scaleRows(lowering.matrix(op.matrix), op.gain);
+    const matrix = lowering.matrix(op.matrix, op.gain);
     const outFrac = lowering.fraction(op.range);
     const inFrac = lowering.formatOf(op.input);
     const shift = accumulatorShift(matrix);

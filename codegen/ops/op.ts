@@ -63,7 +63,8 @@ export interface IntegerCache {
 /** What lowering an op to integers may ask for. Buffers carry their Q format along as ops are lowered in order. */
 export interface Lowering {
   readonly graph: Graph;
-  matrix(name: string): QuantizedMatrix;
+  /** A matrix with the gain of the linear ops that use it in its row scales; `gain` is what the op that asks takes it for. */
+  matrix(name: string, gain?: number): QuantizedMatrix;
   vector(name: string): Float32Array;
   /** Bits after the point that the calibration gave a range. */
   fraction(range: string): number;

@@ -14,6 +14,7 @@ import type { Checkpoint } from '../../../codegen/checkpoint/checkpoint.js';
 import { openCheckpoint } from '../../../codegen/checkpoint/open.js';
 import { IntegerEvaluator } from '../../../codegen/evaluate/integer-evaluator.js';
 import { buildGraph } from '../../../codegen/graph/build.js';
+import { foldGains } from '../../../codegen/lower/fold-gains.js';
 import { lower } from '../../../codegen/lower/lower.js';
 import { silentProgress } from '../../../codegen/progress.js';
 import { namedPlans } from '../../../codegen/quantize/plan.js';
@@ -53,7 +54,12 @@ async function bothLogits(checkpoint: Checkpoint, context: number, text: number[
   const { ranges } = await calibrate(graph, weights, algebra, { source: 'test', ids: text }, stage);
   const matrices = await quantizeGraph(graph, checkpoint, namedPlans.int8!, 'int8', stage);
   const float = new FloatEvaluator(graph, dequantizedWeights(checkpoint, graph, matrices), algebra).run(ids);
-  const model = lower({ graph, matrices, vector: (name) => weights.vector(name), ranges });
+  const model = lower({
+    graph,
+    matrices: foldGains(graph, matrices),
+    vector: (name) => weights.vector(name),
+    ranges,
+  });
   const evaluator = new IntegerEvaluator(model);
   const integer = new Float32Array(float.length);
   ids.forEach((id, position) => {

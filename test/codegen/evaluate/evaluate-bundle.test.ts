@@ -23,7 +23,7 @@ import { cutWindows, readIds, readText } from '../../../codegen/evaluate/evaluat
 import { hostTarget } from '../../../codegen/evaluate/host-target.js';
 import { IntegerEvaluator } from '../../../codegen/evaluate/integer-evaluator.js';
 import { LogitsStream } from '../../../codegen/evaluate/logits-stream.js';
-import { openReferenceSource, quantizeReference } from '../../../codegen/evaluate/reference-model.js';
+import { openReferenceSource, readReference } from '../../../codegen/evaluate/reference-model.js';
 import { Validation } from '../../../codegen/evaluate/statistics.js';
 import { openTokenizer } from '../../../codegen/tokenizer/tokenizer.js';
 import { targets } from '../../../targets/index.js';
@@ -72,10 +72,15 @@ async function expectRejection(t: Test, code: DiagnosticCode, pattern: RegExp, p
 }
 
 /** What the threads are to find, with another linear algebra and the integer reference instead of em-run. */
-async function expected({ manifest }: TinyBundle, ids: Int32Array, window: number, dequantized: boolean) {
+async function expected(
+  { bundle, manifest }: TinyBundle,
+  ids: Int32Array,
+  window: number,
+  dequantized: boolean,
+) {
   const source = openReferenceSource(manifest, null);
   try {
-    const { graph, weights, matrices, model } = await quantizeReference(manifest, source, quietContext());
+    const { graph, weights, matrices, model } = await readReference(bundle, manifest, source, quietContext());
     const floatWeights: FloatWeights = dequantized
       ? dequantizedWeights(source.checkpoint, graph, matrices)
       : weights;
@@ -267,9 +272,25 @@ t.test('bundles on this machine', { skip: obstacle }, async (t) => {
     const { model, plan, context } = manifest;
     editManifest(bundle, () => ({ model: { ...model, source: join(folder, 'gone') } }));
     await reject('EM2013', /is not there/, {});
-    editManifest(bundle, () => ({ model, plan: { ...plan, rules: [{ match: '*', format: 'w4' }] } }));
+    editManifest(bundle, () => ({ model, plan: { ...plan, rules: [] } }));
+    await reject('EM2001', /at least one rule/, {});
+    const { build } = manifest;
+    editManifest(bundle, () => ({ plan, build: { ...build, quantizedSha256: '00' } }));
     await reject('EM2014', /quantized hash/, {});
-    editManifest(bundle, () => ({ plan, context: 1e9 }));
+    editManifest(bundle, () => ({ build: { ...build, id: '00' } }));
+    await reject('EM2014', /its blob is of build/, {});
+    editManifest(bundle, () => ({ build }));
+    const path = join(bundle, 'model.blob');
+    const blob = readFileSync(path);
+    writeFileSync(
+      path,
+      blob.map((byte, i) => (i === blob.length - 200 ? byte ^ 1 : byte)),
+    );
+    await reject('EM1407', /SHA-256/, {});
+    rmSync(path);
+    await reject('EM1402', /ENOENT/, {});
+    writeFileSync(path, blob);
+    editManifest(bundle, () => ({ context: 1e9 }));
     await reject('EM1401', /context is 1000000000/, {});
     editManifest(bundle, (m) => ({ context, quantization: { ...m.quantization, ranges: {} } }));
     await reject('EM1401', /ranges has no number for residual/, {});

@@ -15,6 +15,7 @@ import {
 } from '../../../codegen/evaluate/golden-run.js';
 import { IntegerEvaluator } from '../../../codegen/evaluate/integer-evaluator.js';
 import { buildGraph } from '../../../codegen/graph/build.js';
+import { foldGains } from '../../../codegen/lower/fold-gains.js';
 import { lower } from '../../../codegen/lower/lower.js';
 import { namedPlans } from '../../../codegen/quantize/plan.js';
 import { quantizeGraph } from '../../../codegen/quantize/quantize.js';
@@ -38,7 +39,12 @@ const { ranges } = await calibrate(
   context,
 );
 const matrices = await quantizeGraph(graph, checkpoint, namedPlans.int8!, 'int8', context);
-const model = lower({ graph, matrices, vector: (name) => weights.vector(name), ranges });
+const model = lower({
+  graph,
+  matrices: foldGains(graph, matrices),
+  vector: (name) => weights.vector(name),
+  ranges,
+});
 
 /** Logits of every position of a text, by an evaluator of its own. */
 function logitsOf(text: readonly number[]): Int32Array[] {

@@ -9,6 +9,7 @@ import { openCheckpoint } from '../../../codegen/checkpoint/open.js';
 import { buildGraph } from '../../../codegen/graph/build.js';
 import type { Graph, Op } from '../../../codegen/graph/graph.js';
 import { queryGain } from '../../../codegen/graph/llama.js';
+import { foldGains, unfoldGains } from '../../../codegen/lower/fold-gains.js';
 import { fractionBits, lower } from '../../../codegen/lower/lower.js';
 import type { LinearStep } from '../../../codegen/ops/linear.js';
 import { accumulatorShift, rowScale } from '../../../codegen/quantize/matrix.js';
@@ -47,7 +48,8 @@ const matrices = new Map(
   }),
 );
 const ranges = new Map(rangeNames(graph).map((name) => [name, 3]));
-const input = { graph, matrices, vector: (name: string) => weights.vector(name), ranges };
+const folded = foldGains(graph, matrices);
+const input = { graph, matrices: folded, vector: (name: string) => weights.vector(name), ranges };
 const changeOp = (name: string, changes: object): Graph => ({
   ...graph,
   layers: graph.layers.map((ops) => ops.map((op) => (op.name === name ? ({ ...op, ...changes } as Op) : op))),
@@ -62,6 +64,17 @@ t.test('a model in integers', async (t) => {
   const gain = rowScale(q.matrix, 5) / rowScale(matrices.get('layers.1.attn.q')!, 5);
   t.ok(Math.abs(gain / queryGain(4) - 1) < 2 ** -30, 'the query gain is in the row multipliers');
   t.equal(model.matrices.get('layers.1.attn.q'), q.matrix, 'and they are what the blob gets');
+  const back = unfoldGains(graph, folded);
+  for (const [name, { mantissas, exponents, integers }] of matrices) {
+    const found = back.get(name)!;
+    t.equal(found.integers, integers);
+    const scales = (m: Int32Array, e: Uint8Array) => Array.from(m, (mantissa, i) => mantissa * 2 ** -e[i]!);
+    const expected = scales(mantissas, exponents);
+    const off = scales(found.mantissas, found.exponents).findIndex(
+      (scale, i) => Math.abs(scale - expected[i]!) > 2 ** -29 * expected[i]!,
+    );
+    t.equal(off, -1, `${name}: the gain can be taken out again`);
+  }
   t.equal(q.accumulatorShift, accumulatorShift(q.matrix));
   t.equal(q.shiftBase, q.inFrac - q.outFrac - 15 - q.accumulatorShift);
 });

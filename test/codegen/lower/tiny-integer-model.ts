@@ -2,6 +2,7 @@ import { rangeNames } from '../../../codegen/calibrate/float-evaluator.js';
 import { checkpointWeights } from '../../../codegen/calibrate/float-weights.js';
 import { openCheckpoint } from '../../../codegen/checkpoint/open.js';
 import { buildGraph } from '../../../codegen/graph/build.js';
+import { foldGains } from '../../../codegen/lower/fold-gains.js';
 import { type IntegerModel, lower } from '../../../codegen/lower/lower.js';
 import type { FormatName } from '../../../codegen/quantize/format.js';
 import { roundToNearest } from '../../../codegen/quantize/round-to-nearest.js';
@@ -29,7 +30,12 @@ export function tinyIntegerModel(
       }),
     );
     const ranges = new Map(rangeNames(graph).map((range) => [range, MAGNITUDE]));
-    return lower({ graph, matrices, vector: (vector) => weights.vector(vector), ranges });
+    return lower({
+      graph,
+      matrices: foldGains(graph, matrices),
+      vector: (vector) => weights.vector(vector),
+      ranges,
+    });
   } finally {
     checkpoint.close();
   }
