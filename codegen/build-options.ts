@@ -3,6 +3,7 @@ import type { Place } from '../deploy/machine.js';
 import type { Target } from '../targets/target.js';
 import type { SamplingSettings } from './bundle/manifest.js';
 import type { Plan } from './quantize/plan.js';
+import type { Method } from './quantize/quantize-model.js';
 
 export interface BuildOptions {
   readonly target: Target;
@@ -11,6 +12,8 @@ export interface BuildOptions {
   /** Output folder, or null for <model>-<target> in the working directory. */
   readonly out: string | null;
   readonly plan: Plan;
+  /** How integers are found; absent: gptq. */
+  readonly method?: Method;
   /** Text or .u16 file to calibrate with; null: the bundled model's, or text sampled from the model. */
   readonly calibration: string | null;
   /** Text file whose tokens the vocabulary is cut down to; null: all tokens stay. */

@@ -27,7 +27,7 @@ import { foldGains } from './lower/fold-gains.js';
 import { lower } from './lower/lower.js';
 import type { StageContext } from './progress.js';
 import { quantizedHash } from './quantize/matrix.js';
-import { quantizeGraph } from './quantize/quantize.js';
+import { quantizeModel } from './quantize/quantize-model.js';
 import { describePruning, pruneToText } from './vocabulary/prune-vocabulary.js';
 
 export interface BuildResult {
@@ -88,7 +88,11 @@ async function buildInto(
     { prefer: options.toolchain, fetch: options.fetch },
     context,
   );
-  const { model, calibration, quantizedSha256, parameters } = await toIntegers(source, options, context);
+  const { model, calibration, quantization, quantizedSha256, parameters } = await toIntegers(
+    source,
+    options,
+    context,
+  );
   const prompt = goldenPrompt(options.prompt, source, model.graph);
   const golden = await defaultGoldenRuns(model, prompt, eosIds, parameters, context);
   const { singleFile } = options;
@@ -106,6 +110,7 @@ async function buildInto(
       target,
       plan,
       calibration,
+      quantization,
       model,
       golden,
       emitted,
@@ -132,8 +137,12 @@ export async function toIntegers(source: ModelSource, options: BuildOptions, con
   const { checkpoint } = source;
   const graph = buildGraph(checkpoint, contextLength(checkpoint.config, options.context, context.progress));
   const weights = checkpointWeights(checkpoint, graph);
-  const calibration = await calibrateModel(graph, source, weights, options, context);
-  const matrices = await quantizeGraph(graph, checkpoint, options.plan, options.plan.name, context);
+  const { calibration, text } = await calibrateModel(graph, source, weights, options, context);
+  const { plan, method = 'gptq' } = options;
+  const { matrices, ...quantization } = await quantizeModel(
+    { graph, checkpoint, weights, plan, where: plan.name, text, method },
+    context,
+  );
   const model = lower({
     graph,
     matrices: foldGains(graph, matrices),
@@ -143,6 +152,7 @@ export async function toIntegers(source: ModelSource, options: BuildOptions, con
   return {
     model,
     calibration,
+    quantization,
     quantizedSha256: quantizedHash(model.matrices.values()),
     parameters: parameterCount(graph),
   };
@@ -169,5 +179,5 @@ async function calibrateModel(
       ? (own() ??
         (await sampleCalibrationText(graph, weights, algebra, source.checkpoint.config.bosId, context)))
       : readCalibration(file, source.tokenizer, graph.vocabSize);
-  return calibrate(graph, weights, algebra, text, context);
+  return { text, calibration: await calibrate(graph, weights, algebra, text, context) };
 }

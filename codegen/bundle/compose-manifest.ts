@@ -9,6 +9,7 @@ import type { EmittedModel } from '../emit/emit-bundle.js';
 import type { Graph, Op } from '../graph/graph.js';
 import type { IntegerModel } from '../lower/lower.js';
 import type { Plan } from '../quantize/plan.js';
+import { type ModelQuantization, methodNames } from '../quantize/quantize-model.js';
 import { toolVersion } from '../version.js';
 import type { GoldenRun, Manifest, ManifestOp, ManifestTensor } from './manifest.js';
 
@@ -17,6 +18,7 @@ export interface ManifestInput {
   readonly target: Target;
   readonly plan: Plan;
   readonly calibration: Calibration;
+  readonly quantization: Pick<ModelQuantization, 'method' | 'comparison'>;
   readonly model: IntegerModel;
   readonly golden: readonly GoldenRun[];
   readonly emitted: EmittedModel;
@@ -77,7 +79,8 @@ export function composeManifest(input: ManifestInput): Manifest {
     context: graph.context,
     build: { id: emitted.buildId, quantizedSha256: input.quantizedSha256 },
     quantization: {
-      method: 'round to nearest',
+      method: methodNames[input.quantization.method],
+      comparison: input.quantization.comparison,
       bitsPerWeight: Number(((8 * weightsBytes) / parameters).toFixed(4)),
       calibration: { source: calibration.source, sha256: calibration.sha256, tokens: calibration.tokens },
       ranges: Object.fromEntries(calibration.ranges),

@@ -5,6 +5,7 @@ import type { Target } from '../../targets/target.js';
 import { EmbedError } from '../diagnostics/error.js';
 import type { FormatName } from '../quantize/format.js';
 import type { Plan } from '../quantize/plan.js';
+import type { MethodComparison } from '../quantize/quantize-model.js';
 import type { KeptVocabulary } from '../vocabulary/prune-vocabulary.js';
 import { manifestFault } from './manifest-fault.js';
 
@@ -69,6 +70,8 @@ export interface Manifest {
   readonly build: { readonly id: string; readonly quantizedSha256: string };
   readonly quantization: {
     readonly method: string;
+    /** What decided between methods; null where only one was tried. */
+    readonly comparison?: MethodComparison | null;
     readonly bitsPerWeight: number;
     readonly calibration: { readonly source: string; readonly sha256: string; readonly tokens: number };
     /** Largest magnitude seen by calibration, by range: the Q formats follow from it. */

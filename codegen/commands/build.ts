@@ -32,9 +32,15 @@ const options = {
     ['32', '64', '128'],
     'what the plan says, 32',
   ),
+  method: oneOf(
+    'gptq|nearest',
+    'how weights of 4 to 6 bits become integers: GPTQ fits them to the calibration text, and is used where it helps',
+    ['gptq', 'nearest'],
+    'gptq',
+  ),
   calibration: text(
     'FILE',
-    'text file, or .u16 file of token ids, that shows how large activations get',
+    'text file, or .u16 file of token ids: shows how large activations get, and what GPTQ fits weights to',
     "the model's own, or text sampled from it",
   ),
   'prune-vocab': text(
@@ -125,6 +131,7 @@ async function buildOptions(values: OptionValues<typeof options>): Promise<Build
     model: values.model,
     out: values.out,
     plan: findPlan(values.quantize ?? 'auto', size === null ? null : groupSizes[size]),
+    method: values.method ?? 'gptq',
     calibration: values.calibration,
     pruneVocab: values['prune-vocab'],
     scales: values.scales,

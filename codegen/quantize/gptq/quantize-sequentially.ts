@@ -1,12 +1,12 @@
 /** GPTQ over a whole model, true-sequential: each matrix sees inputs that the matrices before it, already quantized, have made. */
 import type { FloatWeights } from '../../calibrate/float-evaluator.js';
-import { LayerStream } from '../../calibrate/layer-stream.js';
+import { type InputObserver, LayerStream } from '../../calibrate/layer-stream.js';
 import type { LinearAlgebra } from '../../calibrate/linear-algebra.js';
 import { OverlaidWeights } from '../../calibrate/overlaid-weights.js';
 import type { Checkpoint } from '../../checkpoint/checkpoint.js';
 import type { Graph, MatrixInfo, Op } from '../../graph/graph.js';
 import type { StageContext } from '../../progress.js';
-import type { FormatName } from '../format.js';
+import { type FormatName, formats } from '../format.js';
 import { dequantizeMatrix, type QuantizedMatrix } from '../matrix.js';
 import { type MatrixSource, roundToNearest } from '../round-to-nearest.js';
 import { Hessian } from './hessian.js';
@@ -57,10 +57,21 @@ export async function quantizeSequentially(
     overlaid.set(matrix.name, dequantizeMatrix(matrix), matrix.columns);
     progress.advance(matrix.rows * matrix.columns);
   };
-  const quantizeSite = (names: readonly string[], hessian: Hessian) => {
-    const sweep = planSweep(hessian);
-    if (sweep === null) progress.warn(`${names.join(', ')}: ${unfactorable}`);
-    for (const name of names) finish(quantizeOne(input, infoOf(name), sweep));
+  const isFitted = (name: string) => {
+    const { bits, perTensor } = formats[input.formats.get(name)!];
+    return bits <= 8 && !perTensor; // a grid finer than the calibration can tell apart, or one for all rows
+  };
+  const quantizeSite = async (names: readonly string[], observed: (see: InputObserver) => Promise<void>) => {
+    let sweep: Sweep | null = null;
+    if (names.some(isFitted)) {
+      const hessian = new Hessian(infoOf(names[0]!).columns);
+      await observed((matrix, x, tokens) => {
+        if (matrix === names[0]) hessian.add(x, tokens, algebra);
+      });
+      sweep = planSweep(hessian);
+      if (sweep === null) progress.warn(`${names.join(', ')}: ${unfactorable}`);
+    }
+    for (const name of names) finish(quantizeOne(input, infoOf(name), isFitted(name) ? sweep : null));
   };
   progress.begin(
     'quantize',
@@ -70,16 +81,13 @@ export async function quantizeSequentially(
   await stream.begin(signal);
   for (const [layer, ops] of graph.layers.entries()) {
     for (const names of matricesByInput(ops)) {
-      const hessian = new Hessian(infoOf(names[0]!).columns);
-      await stream.layer(layer, observeOne(names[0]!, hessian, algebra), false, signal);
-      quantizeSite(names, hessian);
+      await quantizeSite(names, (see) => stream.layer(layer, see, false, signal));
     }
     await stream.layer(layer, null, true, signal);
+    for (const name of matricesByInput(ops).flat()) overlaid.delete(name); // the windows are past it
   }
   for (const names of matricesByInput(graph.epilogue)) {
-    const hessian = new Hessian(infoOf(names[0]!).columns);
-    await stream.epilogue(observeOne(names[0]!, hessian, algebra), () => {}, signal);
-    quantizeSite(names, hessian);
+    await quantizeSite(names, (see) => stream.epilogue(see, () => {}, signal));
   }
   for (const { name } of graph.matrices) {
     if (!done.has(name)) finish(nearest(input, infoOf(name)));
@@ -92,12 +100,6 @@ export async function quantizeSequentially(
 export function matrixOf(graph: Graph, name: string): MatrixInfo {
   return graph.matrices.find((matrix) => matrix.name === name)!;
 }
-
-const observeOne =
-  (name: string, hessian: Hessian, algebra: LinearAlgebra) =>
-  (matrix: string, x: Float32Array, tokens: number): void => {
-    if (matrix === name) hessian.add(x, tokens, algebra);
-  };
 
 /** A matrix of the checkpoint as the quantizers read it. */
 export function matrixSource(
