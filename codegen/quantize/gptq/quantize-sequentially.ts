@@ -74,7 +74,7 @@ export async function quantizeSequentially(
     for (const name of names) finish(quantizeOne(input, infoOf(name), isFitted(name) ? sweep : null));
   };
   progress.begin(
-    'quantize',
+    'fit weights by GPTQ',
     graph.matrices.reduce((sum, { rows, columns }) => sum + rows * columns, 0),
     'weight',
   );
