@@ -10,7 +10,7 @@ import { type AttentionOp, attention } from '../../../codegen/ops/attention.js';
 import { embed, gatherRow } from '../../../codegen/ops/embed.js';
 import { gelu } from '../../../codegen/ops/gelu.js';
 import { layernorm } from '../../../codegen/ops/layernorm.js';
-import { linear } from '../../../codegen/ops/linear.js';
+import { linear, scaleRows } from '../../../codegen/ops/linear.js';
 import { neurons } from '../../../codegen/ops/neurons.js';
 import type { Lowering } from '../../../codegen/ops/op.js';
 import { quantize } from '../../../codegen/ops/quantize.js';
@@ -35,7 +35,7 @@ function loweringOf(parts: {
   const formats = new Map(Object.entries(parts.formats));
   return {
     graph: buildGraph(shapeCheckpoint({}), 4),
-    matrix: () => parts.matrix!,
+    matrix: (_, gain = 1) => scaleRows(parts.matrix!, gain),
     vector: () => parts.vector!,
     fraction: () => parts.fraction!,
     formatOf: (buffer) => formats.get(buffer)!,

@@ -149,17 +149,21 @@ t.test('outputs change less than by rounding to nearest, and by what is said', a
   const [rows, columns, tokens] = [24, 96, 400];
   const weights = randomFloats(rows * columns, 7);
   const inputs = correlatedInputs(tokens, columns, 8);
-  const sweep = planSweep(hessianOf(inputs, tokens, columns))!;
+  const hessian = hessianOf(inputs, tokens, columns);
+  const sweep = planSweep(hessian)!;
+  const added = (sweep.damping * hessian.diagonal().reduce((sum, d) => sum + d, 0)) / columns;
   const source = sourceOf(weights, rows, columns);
   for (const format of ['w4', 'w5', 'w6', 'w8'] as const) {
     const gptq = quantizeGptq(source, sweep, format, 32, algebra);
     const found = outputError(gptq.matrix, weights, inputs);
     const nearest = outputError(roundToNearest(source, format), weights, inputs);
     t.ok(found < 0.6 * nearest, `${format}: ${(found / nearest).toFixed(3)} of the squared error`);
-    // The damping adds its share of every weight's change to what is said.
+    // Damping asks the same of every weight's own change, whatever the inputs.
+    const change = dequantizeMatrix(gptq.matrix).reduce((sum, q, i) => sum + (weights[i]! - q) ** 2, 0);
+    const exact = found + added * change;
     t.ok(
-      gptq.outputError > found && gptq.outputError < 2 * found,
-      `${(gptq.outputError / found).toFixed(3)}`,
+      Math.abs(gptq.outputError / exact - 1) < 1e-3,
+      `${format}: ${gptq.outputError} is said, ${exact} found`,
     );
   }
 });
