@@ -28,6 +28,10 @@ export interface BuildOptions {
   readonly fetch: boolean;
   /** Whether bin/em-run holds the weights; there is no model.blob then. */
   readonly singleFile: boolean;
+  /** Whether the bundle has a kernel module. */
+  readonly kernelModule?: boolean;
+  /** Folder of kernel headers that the module is compiled with; null: those of the running kernel, if it has any. */
+  readonly kernelHeaders?: string | null;
   /** Whether text goes in and out; without, the bundle takes token ids only. */
   readonly tokenizer: boolean;
   /** Prompt of the golden runs and of the run after the build; null: a default. */

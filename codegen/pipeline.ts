@@ -25,6 +25,7 @@ import { contextLength } from './graph/context-length.js';
 import type { Graph } from './graph/graph.js';
 import { foldGains } from './lower/fold-gains.js';
 import { lower } from './lower/lower.js';
+import { buildModule, checkModuleRequest } from './module/build-module.js';
 import type { StageContext } from './progress.js';
 import { quantizedHash } from './quantize/matrix.js';
 import { quantizeModel } from './quantize/quantize-model.js';
@@ -83,6 +84,7 @@ async function buildInto(
   const { RealFileSystemHost } = await import('@ts-morph/common');
   const host = new RealFileSystemHost();
 
+  const module = checkModuleRequest(options);
   const toolchain = await provideToolchain(
     target,
     { prefer: options.toolchain, fetch: options.fetch },
@@ -104,6 +106,10 @@ async function buildInto(
     context,
   );
   const compiled = await compileModel(output.staging, target, toolchain, context);
+  const kernelModule =
+    module === null
+      ? undefined
+      : await buildModule(output.staging, { target, module, emitted, compiled, golden }, host, context);
   const manifest = composeManifest({
     ...{
       source,
@@ -118,6 +124,7 @@ async function buildInto(
       toolchain,
       quantizedSha256,
       singleFile,
+      kernelModule,
     },
     files: treeHashes(output.staging),
   });

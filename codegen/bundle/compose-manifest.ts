@@ -26,6 +26,7 @@ export interface ManifestInput {
   readonly toolchain: Toolchain;
   readonly quantizedSha256: string;
   readonly singleFile: boolean;
+  readonly kernelModule: Manifest['kernelModule'];
   readonly files: Readonly<Record<string, string>>;
 }
 
@@ -91,6 +92,7 @@ export function composeManifest(input: ManifestInput): Manifest {
     tokenizer: source.tokenizer !== null,
     ...(source.vocabulary === undefined ? {} : { vocabulary: source.vocabulary }),
     singleFile: input.singleFile,
+    ...(input.kernelModule === undefined ? {} : { kernelModule: input.kernelModule }),
     memory: {
       blobBytes: blob.blobBytes,
       weightsBytes,

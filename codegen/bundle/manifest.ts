@@ -85,6 +85,13 @@ export interface Manifest {
   readonly vocabulary?: KeptVocabulary;
   /** Whether bin/em-run holds the weights; else they lie in model.blob. */
   readonly singleFile: boolean;
+  /** Of module/, where the bundle has it. */
+  readonly kernelModule?: {
+    /** Where the kernel looks for model.blob, below /lib/firmware. */
+    readonly firmware: string;
+    /** Release of the kernel that embed_model.ko is for; null where there are only sources. */
+    readonly kernel: string | null;
+  };
   readonly memory: {
     readonly blobBytes: number;
     readonly weightsBytes: number;

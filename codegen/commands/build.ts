@@ -57,6 +57,12 @@ const options = {
   toolchain: text('gcc|clang|zig|PATH', 'C compiler', 'the first of the target that can be used'),
   'no-fetch': flag('where there is no C compiler, do not have npm fetch zig (86 MB), but fail'),
   'single-file': flag('put the weights into bin/em-run: one file for the board instead of two'),
+  'kernel-module': flag('add a Linux module that answers through /dev/embed_model: module/'),
+  'kernel-headers': text(
+    'DIR',
+    'headers of the kernel that the module is for',
+    'those of the running kernel; without any, only sources',
+  ),
   prompt: prompt(
     'what the model goes on from, in the golden runs and in the run after the build',
     'a few words',
@@ -139,6 +145,8 @@ async function buildOptions(values: OptionValues<typeof options>): Promise<Build
     toolchain: values.toolchain,
     fetch: !values['no-fetch'],
     singleFile: values['single-file'],
+    kernelModule: values['kernel-module'],
+    kernelHeaders: values['kernel-headers'],
     tokenizer: !values['no-tokenizer'],
     prompt: values.prompt,
     tokens: values.tokens,

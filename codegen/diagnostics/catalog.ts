@@ -17,6 +17,7 @@ import { boardDiagnostics } from './board.js';
 import { bundleDiagnostics } from './bundle.js';
 import { checkpointDiagnostics } from './checkpoint.js';
 import type { ExitCode } from './exit-codes.js';
+import { kernelDiagnostics } from './kernel.js';
 import { programDiagnostics } from './program.js';
 import { quantizationDiagnostics } from './quantization.js';
 import { tokenizerDiagnostics } from './tokenizer.js';
@@ -31,6 +32,7 @@ export const diagnostics = {
   ...quantizationDiagnostics,
   ...toolchainDiagnostics,
   ...boardDiagnostics,
+  ...kernelDiagnostics,
   ...programDiagnostics,
 } as const satisfies Record<string, Diagnostic>;
 

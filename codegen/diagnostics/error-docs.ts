@@ -14,6 +14,7 @@ const sections: readonly (readonly [prefix: string, title: string])[] = [
   ['EM31', 'Audit of the compiled code'],
   ['EM32', 'Running'],
   ['EM40', 'Boards'],
+  ['EM50', 'Kernel modules'],
   ['EM90', 'embed-model itself'],
 ];
 

@@ -23,9 +23,9 @@ _Static_assert((-5 >> 1) == -3, "right shift of a negative number must be arithm
 
 #define EM_NULL ((void *)0)
 #define EM_I32_MAX 0x7fffffff
-#define EM_INLINE static inline __attribute__((always_inline))
+#define EM_INLINE static inline __attribute__((__always_inline__))
 /* One copy in the code, however often it is called: ops that every layer calls. */
-#define EM_NOINLINE __attribute__((noinline))
-#define EM_UNUSED __attribute__((unused))
+#define EM_NOINLINE __attribute__((__noinline__))
+#define EM_UNUSED __attribute__((__unused__))
 
 #endif /* EM_PORT_H */

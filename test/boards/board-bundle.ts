@@ -32,22 +32,28 @@ export async function nativeTarget(): Promise<Target | undefined> {
   return undefined;
 }
 
-/** A bundle, or why none can be built for the target here. 'tiny' fits a serial line, 'os-nano' is the bundled model. */
+/**
+ * A bundle, or why none can be built for the target here. 'tiny' fits a serial line, 'os-nano' is the bundled model; that has a
+ * kernel module where headers are given.
+ */
 export async function buildOrReason(
   folder: string,
   target: Target | undefined,
   model: 'tiny' | 'os-nano' = 'tiny',
+  kernelHeaders: string | null = null,
 ): Promise<Pick<TinyBundle, 'bundle' | 'manifest'> | string> {
   if (target === undefined) return 'this machine runs programs of no target';
   try {
-    return model === 'tiny' ? await buildTinyBundle(folder, target, 'int4') : await buildNano(folder, target);
+    return model === 'tiny'
+      ? await buildTinyBundle(folder, target, 'int4')
+      : await buildNano(folder, target, kernelHeaders);
   } catch (error) {
     if (error instanceof EmbedError && error.code.startsWith('EM30')) return error.message;
     throw error;
   }
 }
 
-function buildNano(out: string, target: Target) {
+function buildNano(out: string, target: Target, kernelHeaders: string | null) {
   return build(
     {
       ...{
@@ -67,6 +73,8 @@ function buildNano(out: string, target: Target) {
         tokens: 4,
         threads: 1,
         run: false,
+        kernelModule: kernelHeaders !== null,
+        kernelHeaders,
       },
     },
     quietContext(),

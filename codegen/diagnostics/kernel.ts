@@ -1,0 +1,25 @@
+import type { Diagnostic } from './catalog.js';
+
+/** EM50xx: kernel modules. */
+export const kernelDiagnostics = {
+  EM5001: {
+    what: 'weights are larger than a kernel module may have',
+    fix: 'use fewer bits (--quantize int4 or int4-head8), cut the vocabulary (--prune-vocab), or take a smaller model',
+    exit: 2,
+  },
+  EM5002: {
+    what: 'kernel headers cannot be used',
+    fix: 'install the headers of the kernel (Debian: linux-headers-...) and give --kernel-headers DIR, which holds include/config',
+    exit: 2,
+  },
+  EM5003: {
+    what: 'target has no code for kernel mode',
+    fix: 'build for a target that uses general registers only: embed-model targets names their kernels swar',
+    exit: 2,
+  },
+  EM5004: {
+    what: 'compiled model needs more stack than a kernel has to give',
+    fix: 'report this with the model that it happens with; a program in user space is not concerned',
+    exit: 1,
+  },
+} as const satisfies Record<`EM5${string}`, Diagnostic>;

@@ -1,0 +1,31 @@
+/** What a model must be to run inside a kernel. Checked before minutes of work are spent where that is possible. */
+import type { Target } from '../../targets/target.js';
+import { EmbedError } from '../diagnostics/error.js';
+
+/** Weights stay in memory that cannot be swapped out for as long as the module is loaded. */
+export const maxModuleBlobBytes = 100_000_000;
+
+/** Half of the 16 KiB that Linux gives a thread on these architectures: system call and interrupts have the rest. */
+const maxStackBytes = 8192;
+
+/** Throws EM5003 for targets whose kernels use vector registers: user space owns those while the kernel runs. */
+export function requireKernelModeTarget({ name, kernelSet }: Target): void {
+  if (kernelSet === 'swar' || kernelSet === 'portable') return;
+  const why = `its kernel set, ${kernelSet}, uses vector registers`;
+  throw new EmbedError('EM5003', { where: `--target ${name}`, why });
+}
+
+/** Throws EM5001. */
+export function requireModuleSize(blobBytes: number): void {
+  if (blobBytes <= maxModuleBlobBytes) return;
+  const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+  const why = `they take ${megabytes(blobBytes)}, and the limit is ${megabytes(maxModuleBlobBytes)}`;
+  throw new EmbedError('EM5001', { where: 'model.blob', why });
+}
+
+/** Throws EM5004. */
+export function requireModuleStack(stackBytes: number): void {
+  if (stackBytes <= maxStackBytes) return;
+  const why = `its deepest chain of calls takes ${stackBytes} bytes, and the limit is ${maxStackBytes}`;
+  throw new EmbedError('EM5004', { where: 'src', why });
+}

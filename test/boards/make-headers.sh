@@ -1,0 +1,75 @@
+#!/bin/bash
+# make-headers.sh ARCH RELEASE FOLDER
+# Unpacks what modules of a Debian kernel are built with into FOLDER and links FOLDER/build to the folder that is given to
+# `make -C`. ARCH: x86_64, aarch64 (Debian 12's kernels) or riscv64 (Debian 13's, which is the first to have it). RELEASE: as
+# `uname -r` says it; Debian's archive has the newest of a branch only. Nothing of the system is changed: packages come through an APT root of their own (apt.conf(5), Dir::State)
+# and are only unpacked. The programs that kbuild runs here are those for the machine this runs on, an x86_64.
+# Needs apt-get, dpkg.
+set -euo pipefail
+arch=$1 release=$2 folder=$3
+work=$(mktemp -d "${TMPDIR:-/tmp}/em-make-headers.XXXXXX")
+parts=$folder.new
+trap 'rm -rf "$work" "$parts"' EXIT
+rm -rf "$parts"
+mkdir -p "$parts"
+
+case $arch in
+x86_64)  debian=amd64 ;;
+aarch64) debian=arm64 ;;
+riscv64) debian=riscv64 ;;
+*) echo "no kernel for $arch" >&2; exit 2 ;;
+esac
+
+# apt_root NAME ARCHITECTURE: an APT root in $work/NAME; later commands use it.
+apt_root() {
+    local apt=$work/$1
+    mkdir -p "$apt"/{state/lists/partial,cache/archives/partial,parts}
+    touch "$apt/state/status"
+    cat > "$apt/apt.conf" <<CONF
+APT::Architecture "$2";
+APT::Architectures { "$2"; };
+APT::Sandbox::User "root";
+Dir::State "$apt/state";
+Dir::State::status "$apt/state/status";
+Dir::Cache "$apt/cache";
+CONF
+    if [ "$arch" = riscv64 ]; then
+        echo "deb [arch=$2 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" \
+            > "$apt/sources.list"
+        printf 'Dir::Etc::sourcelist "%s";\nDir::Etc::sourceparts "%s";\n' "$apt/sources.list" "$apt/parts" \
+            >> "$apt/apt.conf"
+    fi
+    export APT_CONFIG=$apt/apt.conf
+    apt-get update -qq
+}
+
+# Names of the packages that a package depends on and that match a pattern.
+depends() { apt-cache depends "$1" | awk -v want="$2" '$1 == "Depends:" && $2 ~ want { print $2 }'; }
+
+download() {
+    (cd "$work" && apt-get download -qq "$@" > download.log 2>&1) || { cat "$work/download.log" >&2; exit 1; }
+}
+
+mirror=$(apt-get indextargets --format '$(SITE)' | grep -v security | head -n 1)
+apt_root target "$debian"
+headers=linux-headers-$release
+common=$(depends "$headers" '^linux-headers-.*-common' | head -n 1)
+kbuild=$(depends "$headers" '^linux-kbuild' | head -n 1)
+download "$headers" "$common"
+apt_root host amd64
+download "$kbuild"
+[ "$arch" != riscv64 ] || download libc6 # its kbuild programs want a newer one than Debian 12's
+for package in "$work"/*.deb; do dpkg -x "$package" "$parts"; done
+
+build=$parts/usr/src/$headers
+# The makefile of the headers includes the common one by the path it has where the package is installed.
+sed -i "s#^include /usr/src/#include $folder/usr/src/#" "$build/Makefile"
+if [ "$arch" = riscv64 ]; then
+    modpost=$(find "$parts/usr/lib" -path '*scripts/mod/modpost')
+    real=$folder${modpost#"$parts"}.real-lsb-64
+    printf '#!/bin/sh\nexec %s --library-path %s %s "$@"\n' "$folder/usr/lib64/ld-linux-x86-64.so.2" \
+        "$folder/usr/lib/x86_64-linux-gnu" "$real" > "$modpost"
+fi
+ln -s "usr/src/$headers" "$parts/build"
+rm -rf "$folder"
+mv "$parts" "$folder"
