@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { plannedRuns } from '../deploy/planned-runs.js';
 import { proofRequests } from '../deploy/prove-bundle.js';
 import type { BuildOptions } from './build-options.js';
+import type { GoldenRun } from './bundle/manifest.js';
 import { OutputFolder } from './bundle/output-folder.js';
 import { completeCrystal } from './calibrate/complete-crystal.js';
 import { openModelSource } from './checkpoint/model-source.js';
@@ -12,6 +13,9 @@ import type { DryRun } from './dry-run.js';
 import { plannedEmission } from './emit/emit-bundle.js';
 import { goldenPrompt } from './evaluate/golden-prompt.js';
 import { defaultGoldenRuns } from './evaluate/golden-run.js';
+import { checkModuleRequest } from './module/build-module.js';
+import { emitModule } from './module/emit-module.js';
+import { requireModuleSize } from './module/module-limits.js';
 import { defaultOut, pruned, toIntegers } from './pipeline.js';
 import type { StageContext } from './progress.js';
 
@@ -21,6 +25,7 @@ const madeLater = ['bin/em-run', 'manifest.json', 'report/result.json'];
 /** What pipeline.build would do with the same options. Takes as long as its quantization, and throws what that throws. */
 export async function planBuild(options: BuildOptions, context: StageContext): Promise<DryRun> {
   const { target, plan, singleFile } = options;
+  const module = checkModuleRequest(options);
   const completion = await completeCrystal(options, context);
   const opened = openModelSource(options.model, options.tokenizer, completion);
   try {
@@ -40,10 +45,12 @@ export async function planBuild(options: BuildOptions, context: StageContext): P
     const { goldenRuns, last } = proofRequests(golden, model.graph.context, options);
     const requests = options.run ? [...goldenRuns.map(({ request }) => request), last] : [];
     const runs = await plannedRuns(staging, { targetSpec: target, singleFile }, requests, 'auto');
-    const kept = [...emitted].filter(([name]) => !(singleFile && name === 'model.blob'));
+    const moduleFiles = module === null ? [] : plannedModule(golden, emitted);
+    const kept = [...emitted, ...moduleFiles].filter(([name]) => !(singleFile && name === 'model.blob'));
     const sizes: [string, number | null][] = [
       ...kept,
       ...madeLater.map((name): [string, null] => [name, null]),
+      ...(module?.headers ? [['module/embed_model.ko', null] as [string, null]] : []),
     ];
     return {
       files: sizes
@@ -62,4 +69,14 @@ export async function planBuild(options: BuildOptions, context: StageContext): P
   } finally {
     opened.checkpoint.close();
   }
+}
+
+/** Files of module/ with their sizes in bytes. Throws EM5001. */
+function plannedModule(
+  golden: readonly GoldenRun[],
+  emitted: ReadonlyMap<string, number>,
+): [string, number][] {
+  requireModuleSize(emitted.get('model.blob')!);
+  const texts = emitModule('0'.repeat(64), golden); // ids have one length
+  return [...texts].map(([path, text]) => [path, Buffer.byteLength(text)]);
 }

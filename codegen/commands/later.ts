@@ -23,8 +23,6 @@ export const laterOptions: Readonly<Record<string, string>> = {
   'max-bytes': 'embed-model inspect CHECKPOINT shows how large the blob of every --quantize is',
   search: ownPlan,
   generations: ownPlan,
-  'kernel-module': freestanding,
-  'kernel-headers': freestanding,
   'bare-metal': freestanding,
 };
 
