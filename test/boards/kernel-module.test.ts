@@ -98,8 +98,8 @@ async function conversations(t: Test, sh: Shell): Promise<void> {
   const four = 'exec 3<>/dev/embed_model 4<>/dev/embed_model 5<>/dev/embed_model 6<>/dev/embed_model';
   t.match(await sh(`${four}; em-ask -n 1 x`), { said: /busy/i, code: 3 }, 'four files are the limit');
   t.same(await sh(`cat ${folder}/sessions`), { said: '0\n', code: 0 });
-  const cycles =
-    'for i in 1 2 3 4 5 6 7 8; do printf PCI > /dev/embed_model & done; wait; em-ask -n 3 PCI >/dev/null';
+  const ask = 'for i in 1 2 3 4 5 6 7 8; do printf PCI > /dev/embed_model; done';
+  const cycles = `(${ask}) & (${ask}) & ${ask}; wait; em-ask -n 3 PCI >/dev/null`;
   t.same(await sh(cycles), { said: '', code: 0 }, 'answers that nobody waits for');
   t.match(await sh('em-ask -n 100000 PCI & p=$!; sleep 0.05; kill -9 $p; wait $p'), { code: 137 });
   t.match(await sh('em-ask -n 0 PCI'), { said: /Invalid argument/, code: 3 });
