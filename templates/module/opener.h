@@ -46,7 +46,7 @@ struct em_opener {
 struct em_opener *em_opener_create(const struct em_weights *weights, struct workqueue_struct *queue,
                                    struct em_totals *totals);
 
-/* Ends its answer, and waits for that: as long as an op of the model takes. */
+/* Ends its answer, and waits for that: as long as a layer of the model takes. */
 void em_opener_destroy(struct em_opener *opener);
 
 /* Takes a prompt that was copied from user space, and starts the answer. */
