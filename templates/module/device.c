@@ -17,7 +17,7 @@
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
 
-#include "golden.h"
+#include "names.h"
 #include "opener.h"
 #include "selftest.h"
 

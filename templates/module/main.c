@@ -5,7 +5,7 @@
 #include <linux/module.h>
 
 #include "device.h"
-#include "golden.h"
+#include "names.h"
 
 static unsigned int sessions = 4;
 module_param(sessions, uint, 0444);

@@ -13,7 +13,7 @@
 
 #include "em_blob.h"
 #include "em_sha256.h"
-#include "golden.h"
+#include "names.h"
 
 /* Bytes that are hashed before others may run. */
 #define EM_HASH_PIECE (256u << 10)

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { BuildOptions } from '../../codegen/build-options.js';
 import { EmbedError } from '../../codegen/diagnostics/error.js';
 import { build } from '../../codegen/pipeline.js';
 import type { Progress } from '../../codegen/progress.js';
@@ -33,27 +34,27 @@ export async function nativeTarget(): Promise<Target | undefined> {
 }
 
 /**
- * A bundle, or why none can be built for the target here. 'tiny' fits a serial line, 'os-nano' is the bundled model; that has a
- * kernel module where headers are given.
+ * A bundle, or why none can be built for the target here. 'tiny' fits a serial line, 'os-nano' is the bundled model, built
+ * with `extras`.
  */
 export async function buildOrReason(
   folder: string,
   target: Target | undefined,
   model: 'tiny' | 'os-nano' = 'tiny',
-  kernelHeaders: string | null = null,
+  extras: Partial<BuildOptions> = {},
 ): Promise<Pick<TinyBundle, 'bundle' | 'manifest'> | string> {
   if (target === undefined) return 'this machine runs programs of no target';
   try {
     return model === 'tiny'
       ? await buildTinyBundle(folder, target, 'int4')
-      : await buildNano(folder, target, kernelHeaders);
+      : await buildNano(folder, target, extras);
   } catch (error) {
     if (error instanceof EmbedError && error.code.startsWith('EM30')) return error.message;
     throw error;
   }
 }
 
-function buildNano(out: string, target: Target, kernelHeaders: string | null) {
+function buildNano(out: string, target: Target, extras: Partial<BuildOptions>) {
   return build(
     {
       ...{
@@ -73,8 +74,7 @@ function buildNano(out: string, target: Target, kernelHeaders: string | null) {
         tokens: 4,
         threads: 1,
         run: false,
-        kernelModule: kernelHeaders !== null,
-        kernelHeaders,
+        ...extras,
       },
     },
     quietContext(),

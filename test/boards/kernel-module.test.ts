@@ -24,7 +24,10 @@ async function modelBoard(t: Test, machine: Machine) {
   if (typeof headers === 'string') return headers;
   const target = targets.find(({ name }) => name === targetNames[machine.arch])!;
   const folder = join(scratch, machine.arch);
-  const built = await buildOrReason(folder, target, 'os-nano', headers.folder);
+  const built = await buildOrReason(folder, target, 'os-nano', {
+    kernelModule: true,
+    kernelHeaders: headers.folder,
+  });
   if (typeof built === 'string') return built;
   const { bundle, manifest } = built;
   const ask = join(folder, 'em-ask');

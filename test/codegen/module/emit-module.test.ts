@@ -17,14 +17,14 @@ const run: GoldenRun = {
 t.test('weights are found by the name of their build', async (t) => {
   t.equal(firmwareName(buildId), 'embed_model/0123456789abcdef.blob');
   const files = emitModule(buildId, [run]);
-  t.match(files.get('module/golden_names.h'), /EM_FIRMWARE_NAME "embed_model\/0123456789abcdef\.blob"/);
+  t.match(files.get('module/names.h'), /EM_FIRMWARE_NAME "embed_model\/0123456789abcdef\.blob"/);
   t.ok(files.has('module/Kbuild'));
   t.notOk([...files.keys()].some((path) => path.endsWith('.hbs')));
 });
 
 t.test('a run without tokens is no golden run of the module', async (t) => {
   const files = emitModule(buildId, [run, { ...run, tokenIds: [] }]);
-  t.match(files.get('module/golden_names.h'), /EM_GOLDENS 1u/);
+  t.match(files.get('module/golden.h'), /EM_GOLDENS 1u/);
 });
 
 t.test(
@@ -33,7 +33,7 @@ t.test(
   async (t) => {
     const folder = t.testdir();
     const files = emitModule(buildId, [run]);
-    for (const name of ['golden.c', 'golden.h', 'golden_names.h']) {
+    for (const name of ['golden.c', 'golden.h']) {
       writeFileSync(join(folder, name), files.get(`module/${name}`)!);
     }
     for (const name of ['em.h', 'em_port.h']) {
