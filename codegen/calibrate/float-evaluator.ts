@@ -59,19 +59,21 @@ export class FloatEvaluator {
   }
 
   /**
-   * The three parts of `run` on their own, for evaluation layer by layer (layer-stream.ts); these leave the position where it is.
+   * The three parts of `run` on their own, for evaluation layer by layer (layer-stream.ts), of the last two also some ops alone;
+   * these leave the position where it is.
    */
   prologue(ids: readonly number[]): void {
     if (this.#position + ids.length > this.graph.context) throw new RangeError('beyond the context');
     this.#section(this.graph.prologue, this.#stateFor(ids), -1, 0);
   }
 
-  layer(layer: number, ids: readonly number[]): void {
-    this.#section(this.graph.layers[layer]!, this.#stateFor(ids), layer, 0);
+  layer(layer: number, ids: readonly number[], first = 0, end?: number): void {
+    this.#section(this.graph.layers[layer]!.slice(first, end), this.#stateFor(ids), layer, first);
   }
 
-  epilogue(ids: readonly number[]): void {
-    this.#section(this.graph.epilogue, this.#stateFor(ids), -1, this.graph.prologue.length);
+  epilogue(ids: readonly number[], first = 0, end?: number): void {
+    const ops = this.graph.epilogue.slice(first, end);
+    this.#section(ops, this.#stateFor(ids), -1, this.graph.prologue.length + first);
   }
 
   /** Runs the ops of the prologue, a layer or the epilogue; indices start at firstIndex. */

@@ -1,6 +1,6 @@
 /** GPTQ over a whole model, true-sequential: each matrix sees inputs that the matrices before it, already quantized, have made. */
 import type { FloatWeights } from '../../calibrate/float-evaluator.js';
-import { type InputObserver, LayerStream } from '../../calibrate/layer-stream.js';
+import { LayerStream, type Section } from '../../calibrate/layer-stream.js';
 import type { LinearAlgebra } from '../../calibrate/linear-algebra.js';
 import { OverlaidWeights } from '../../calibrate/overlaid-weights.js';
 import type { Checkpoint } from '../../checkpoint/checkpoint.js';
@@ -28,18 +28,32 @@ export interface SequentialInput {
 export const unfactorable =
   'the Hessian of their inputs cannot be factored at any damping; they are rounded to nearest';
 
-/** Names of the matrices of each linear input, in the order in which a list of ops reaches them. */
-export function matricesByInput(ops: readonly Op[]): string[][] {
-  const sites: string[][] = [];
-  let input: string | null = null;
-  for (const op of ops) {
-    if (op.kind === 'quantize') input = null; // what it writes is a new input
+/** Linear ops that read the same input. */
+export interface Site {
+  readonly input: string;
+  /** Index of the first of them in its list of ops. */
+  readonly first: number;
+  readonly matrices: readonly string[];
+}
+
+/** The sites of a list of ops, in the order in which it reaches them. */
+export function sitesOf(ops: readonly Op[]): Site[] {
+  const sites: { input: string; first: number; matrices: string[] }[] = [];
+  let open = false;
+  for (const [first, op] of ops.entries()) {
+    if (op.kind === 'quantize') open = false; // what it writes is a new input
     if (op.kind !== 'linear') continue;
-    if (op.input === input) sites[sites.length - 1]!.push(op.matrix);
-    else sites.push([op.matrix]);
-    input = op.input;
+    const last = sites.at(-1);
+    if (open && last?.input === op.input) last.matrices.push(op.matrix);
+    else sites.push({ input: op.input, first, matrices: [op.matrix] });
+    open = true;
   }
   return sites;
+}
+
+/** Names of the matrices of each site. */
+export function matricesByInput(ops: readonly Op[]): readonly (readonly string[])[] {
+  return sitesOf(ops).map(({ matrices }) => matrices);
 }
 
 /** Quantizes every matrix of the graph; matrices that no linear op uses (an untied embedding) are rounded to nearest. */
@@ -61,17 +75,28 @@ export async function quantizeSequentially(
     const { bits, perTensor } = formats[input.formats.get(name)!];
     return bits <= 8 && !perTensor; // a grid finer than the calibration can tell apart, or one for all rows
   };
-  const quantizeSite = async (names: readonly string[], observed: (see: InputObserver) => Promise<void>) => {
+  // The windows wait before the site's first op. A matrix that has a second input is fitted to its first.
+  const quantizeSite = ({ input: buffer, matrices }: Site) => {
+    const names = matrices.filter((name) => !done.has(name));
     let sweep: Sweep | null = null;
     if (names.some(isFitted)) {
       const hessian = new Hessian(infoOf(names[0]!).columns);
-      await observed((matrix, x, tokens) => {
-        if (matrix === names[0]) hessian.add(x, tokens, algebra);
-      });
+      for (const { values, tokens } of stream.waiting(buffer)) hessian.add(values, tokens, algebra);
       sweep = planSweep(hessian);
       if (sweep === null) progress.warn(`${names.join(', ')}: ${unfactorable}`);
     }
     for (const name of names) finish(quantizeOne(input, infoOf(name), isFitted(name) ? sweep : null));
+  };
+  /** Quantizes the sites of a list of ops; the windows go on to its end, or stop at the last site. */
+  const quantizeSection = async (section: Section, ops: readonly Op[], toEnd: boolean) => {
+    let at = 0;
+    for (const site of sitesOf(ops)) {
+      await stream.ops(section, at, site.first, signal);
+      quantizeSite(site);
+      at = site.first;
+    }
+    if (toEnd) await stream.ops(section, at, ops.length, signal);
+    for (const name of matricesByInput(ops).flat()) overlaid.delete(name); // the windows are past it
   };
   progress.begin(
     'fit weights by GPTQ',
@@ -79,16 +104,8 @@ export async function quantizeSequentially(
     'weight',
   );
   await stream.begin(signal);
-  for (const [layer, ops] of graph.layers.entries()) {
-    for (const names of matricesByInput(ops)) {
-      await quantizeSite(names, (see) => stream.layer(layer, see, false, signal));
-    }
-    await stream.layer(layer, null, true, signal);
-    for (const name of matricesByInput(ops).flat()) overlaid.delete(name); // the windows are past it
-  }
-  for (const names of matricesByInput(graph.epilogue)) {
-    await quantizeSite(names, (see) => stream.epilogue(see, () => {}, signal));
-  }
+  for (const [layer, ops] of graph.layers.entries()) await quantizeSection(layer, ops, true);
+  await quantizeSection('epilogue', graph.epilogue, false);
   for (const { name } of graph.matrices) {
     if (!done.has(name)) finish(nearest(input, infoOf(name)));
   }

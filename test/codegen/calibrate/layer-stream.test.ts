@@ -82,5 +82,30 @@ for (const [family, path] of families) {
       linear.map((matrix) => [matrix, 14]),
       'inputs of every matrix are seen',
     );
+
+    stream.rewind(start);
+    const sections = [...graph.layers.keys(), 'epilogue' as const];
+    const inputs: string[] = [];
+    for (const section of sections) {
+      const ops = section === 'epilogue' ? graph.epilogue : graph.layers[section]!;
+      for (const [i, op] of ops.entries()) {
+        if (op.kind === 'linear')
+          inputs.push(...[...stream.waiting(op.input)].map(({ values }) => bitsOf(values)));
+        await stream.ops(section, i, i + 1, signal);
+      }
+      if (section !== 'epilogue') t.equal([...stream.waiting('x')].length, windows.length);
+    }
+    const whole: string[][] = [];
+    stream.rewind(start);
+    const see = (matrix: string, x: Float32Array) => {
+      const site = linearNames.indexOf(matrix);
+      whole[site] = [...(whole[site] ?? []), bitsOf(x)];
+    };
+    const linearNames = [...graph.layers.flat(), ...graph.epilogue].flatMap((op) =>
+      op.kind === 'linear' ? [op.matrix] : [],
+    );
+    for (const layer of graph.layers.keys()) await stream.layer(layer, see, true, signal);
+    await stream.epilogue(see, () => {}, signal);
+    t.same(inputs, whole.flat(), 'op by op, matrices have the same inputs');
   });
 }
