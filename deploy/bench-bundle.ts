@@ -6,6 +6,7 @@ import type { Place } from './machine.js';
 import { promptMsPerToken, type Rate, type Result, rateOf, speedOf } from './result.js';
 import { equalsGolden, type RunnerRequest, resultOf, runRunner } from './run-bundle.js';
 import type { RunOutcome } from './run-outcome.js';
+import { compareConditions } from './session/board-conditions.js';
 
 export interface BenchOptions {
   /** Tokens of the prompt; null: 64, or half of a shorter context. */
@@ -55,8 +56,11 @@ export interface BenchRequests {
   readonly measured: RunnerRequest;
 }
 
+const throttledWarning = 'the board was slowed down by heat or low voltage while it was measured';
+
 /**
- * Runs the golden prompt once, the request once to warm up, then `repeat` times. Throws EM1204 where the tokens do not fit the
+ * Runs the golden prompt once, the request once to warm up, then `repeat` times. Of a board, clock, heat and power are read before
+ * and after what is measured. Throws EM1204 where the tokens do not fit the
  * context, and what runRunner throws.
  */
 export async function benchBundle(
@@ -74,15 +78,22 @@ export async function benchBundle(
   progress.begin('bench', options.repeat + (golden === null ? 1 : 2), 'run');
   const isGolden = golden === null ? null : equalsGolden((await run(golden)).outcome, manifest.golden[0]!);
   const first = await run(warmUp);
+  const place = typeof options.mode === 'string' ? null : options.mode;
+  const before = await place?.readConditions?.();
   const repeats: RunOutcome[] = [];
   for (let i = 0; i < options.repeat; i++) repeats.push((await run(measured)).outcome);
-  const { machine } = first;
+  const after = await place?.readConditions?.();
+  const conditions = before === undefined || after === undefined ? null : compareConditions(before, after);
+  const machine = conditions === null ? first.machine : { ...first.machine, conditions };
   progress.end(machine.emulated ? 'emulated' : undefined);
 
   const ids = (outcome: RunOutcome) => outcome.tokens.map(({ id }) => id).join();
   const isSame = repeats.every((repeat) => ids(repeat) === ids(first.outcome));
   const memory = bounded(manifest, machine.transport === 'emulator' ? [] : repeats);
-  const warnings = memory.peakRssWithinLimit === false ? [limitWarning(memory)] : [];
+  const warnings = [
+    ...(memory.peakRssWithinLimit === false ? [limitWarning(memory)] : []),
+    ...(conditions?.throttled ? [throttledWarning] : []),
+  ];
   const outcome = { ...first.outcome, memory: memory.largest };
   const matchesGolden = isSame ? isGolden : false;
   const result = await resultOf(bundle, manifest, { outcome, machine }, null, matchesGolden, warnings);

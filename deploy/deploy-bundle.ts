@@ -7,7 +7,6 @@ import type { StageContext } from '../codegen/progress.js';
 import { type BenchResult, benchBundle } from './bench-bundle.js';
 import type { Board } from './boards/board.js';
 import { equalsGolden, runRunner } from './run-bundle.js';
-import { compareConditions } from './session/board-conditions.js';
 import type { BoardMachine } from './session/board-machine.js';
 import type { SessionOptions } from './session/board-session.js';
 import { withBoard } from './session/with-board.js';
@@ -50,22 +49,16 @@ export async function deployBundle(
   return withBoard(board, manifest, session, async (machine) => {
     await machine.provide(bundle, manifest);
     const goldenEqual = await runGolden(bundle, manifest, machine, options.threads, context);
-    const before = await machine.readConditions();
     const result = await benchBundle(bundle, { ...options, mode: machine }, context);
-    const conditions = compareConditions(before, await machine.readConditions());
     const goldenRuns = manifest.golden.length;
     const matchesGolden = goldenEqual === goldenRuns ? result.output.matchesGolden : false;
     return {
       ...result,
-      board: { ...result.board, conditions },
       output: { ...result.output, matchesGolden },
-      warnings: [...result.warnings, ...(conditions.throttled ? [throttledWarning] : [])],
       deployment: { sentBytes: machine.sentBytes, goldenRuns, goldenEqual },
     };
   });
 }
-
-const throttledWarning = 'the board was slowed down by heat or low voltage while it was measured';
 
 async function runGolden(
   bundle: string,

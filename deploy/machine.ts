@@ -1,7 +1,7 @@
 /** Where the program of a bundle runs: this machine, its emulator, or a board behind a cable. */
 import type { Manifest } from '../codegen/bundle/manifest.js';
 import type { LocalMode } from './local.js';
-import type { Conditions } from './session/board-conditions.js';
+import type { ConditionReading, Conditions } from './session/board-conditions.js';
 
 export interface ProgramOptions {
   /** Milliseconds the program may take in all. */
@@ -43,6 +43,8 @@ export interface Machine {
   ): Promise<ProgramEnd>;
   /** What it is; asked after a run. */
   describe(manifest: Manifest): Promise<MachineDescription>;
+  /** Clock, heat and power at this moment; absent where that is not looked at. */
+  readConditions?(): Promise<ConditionReading>;
 }
 
 /** What commands take: a way to run here, or another machine. */

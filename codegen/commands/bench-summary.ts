@@ -1,6 +1,7 @@
 /** What a benchmark came to, in the words of a terminal. */
 import { type BenchResult, runnerAllowanceBytes } from '../../deploy/bench-bundle.js';
 import type { Rate } from '../../deploy/result.js';
+import type { Conditions } from '../../deploy/session/board-conditions.js';
 import { printable } from '../diagnostics/printable.js';
 import { formatAmount, formatBytes, formatDuration, formatRate } from './quantities.js';
 import { fieldList } from './text-table.js';
@@ -30,6 +31,7 @@ export function benchSummary(result: BenchResult): string {
     ],
     ['latency', latencyText(speed.msPerToken)],
     ['peak memory', memoryText(result)],
+    ...(board.conditions === undefined ? [] : [['conditions', conditionsText(board.conditions)] as const]),
     ['logits', logitsText(output.matchesGolden)],
     ...result.warnings.map((warning) => ['warning', printable(warning)] as const),
   ]);
@@ -54,6 +56,22 @@ function memoryText({ memory, files, bench, board }: BenchResult): string {
   const rest = peakRssBytes - files.blobBytes - arenaBytes;
   const verdict = bench.peakRssWithinLimit ? 'within' : 'ABOVE';
   return `${formatBytes(peakRssBytes)} = ${parts} + ${formatBytes(rest)}, ${verdict} the limit of ${formatBytes(runnerAllowanceBytes)} for the last`;
+}
+
+/** What the board tells of its clock, heat and power; what it does not tell is left out. */
+function conditionsText({ governor, frequencyMHz, temperatureC, throttled, energyJ }: Conditions): string {
+  const change = (unit: string, { before, after }: Conditions['temperatureC']) =>
+    before === null || after === null
+      ? []
+      : [before === after ? `${after} ${unit}` : `${before} to ${after} ${unit}`];
+  const told = [
+    ...(governor === null ? [] : [`governor ${governor}`]),
+    ...change('MHz', frequencyMHz),
+    ...change('°C', temperatureC),
+    ...(throttled === null ? [] : [throttled ? 'THROTTLED' : 'not throttled']),
+    ...(energyJ === null ? [] : [`${energyJ} J`]),
+  ];
+  return told.length === 0 ? 'the board does not tell' : printable(told.join(', '));
 }
 
 function logitsText(matches: boolean | null): string {

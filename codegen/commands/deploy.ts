@@ -1,15 +1,19 @@
 /** embed-model deploy: a bundle to a board, proved and measured there. */
 import type { BoardChoice } from '../../deploy/boards/select-board.js';
+import type { DeployOptions, DeployResult } from '../../deploy/deploy-bundle.js';
+import type { Assignment } from '../../deploy/fleet/assign-bundles.js';
+import type { ReportContent } from '../../deploy/report/report-content.js';
 import { EmbedError } from '../diagnostics/error.js';
 import { boardChoice, boardOptions, sessionOptions } from './board-options.js';
-import { defineCommand } from './command.js';
-import { flag, integer } from './option.js';
+import { defineCommand, type Invocation } from './command.js';
+import { flag, integer, text } from './option.js';
 import { formatBytes } from './quantities.js';
-import { contextRange, threadsOption } from './run-options.js';
+import { contextRange, exclusive, threadsOption } from './run-options.js';
 import { fieldList } from './text-table.js';
 
 const options = {
   ...boardOptions,
+  board: text('NAMES', 'board of boards.json, in this folder or the nearest above; several with commas'),
   'prompt-tokens': integer(
     'tokens of the prompt that is measured',
     { min: 1, max: contextRange.max },
@@ -40,8 +44,16 @@ export const deploy = defineCommand({
       'boards.json (~/.cache/embed-model).',
     'A result that differs from the reference is exit code 1 and is never tried again; a board that cannot ' +
       'be reached, a cut or a time-out is 3; a board that somebody else has is 4.',
+    'Several boards (--board pi4,vf2) are served at the same time; what one does stops no other. With --json the ' +
+      'document is then {"results", "failures"}, which report takes. The exit code is the gravest of all boards: ' +
+      '1, then 2, 3 and 4.',
   ],
-  argument: { name: 'BUNDLE', help: 'folder that embed-model build made', required: true },
+  argument: {
+    name: 'BUNDLE',
+    help: 'folders that embed-model build made; of several, a board gets the one of its target',
+    required: true,
+    many: true,
+  },
   options,
   examples: [
     {
@@ -53,6 +65,10 @@ export const deploy = defineCommand({
       note: 'as CI does it',
     },
     {
+      command: 'embed-model deploy ./os-nano-cortex-a72 ./os-nano-riscv-u74 --board pi4,vf2 --wait 10m',
+      note: 'two boards side by side, each with the bundle of its target',
+    },
+    {
       command: 'embed-model deploy ./os-nano-cortex-a72 --serial /dev/ttyUSB0@1500000 --login root',
       note: 'by the console',
     },
@@ -61,57 +77,97 @@ export const deploy = defineCommand({
   exitCodes: {
     1: 'the board computes something else than the reference, or the bundle was not accepted when it was built',
   },
-  async dryRun({ argument, values }) {
+  async dryRun({ operands, values }) {
     const { readManifest } = await import('../bundle/manifest.js');
-    const { board, ssh, serial } = requiredBoard(values);
-    const { singleFile, golden } = readManifest(argument!);
-    const files = singleFile ? 'bin/em-run' : 'bin/em-run and model.blob';
-    const notes = [
+    const notes = requiredBoards(values).flatMap(({ board, ssh, serial }) => [
       `Would connect to ${board ?? ssh ?? serial} and take its lock.`,
-      `Would upload ${files}, as far as they are not there already, and check their SHA-256.`,
-      `Would run em-run there ${golden.length} times to compare golden runs, once to warm up, ${values.repeat} times to measure.`,
-    ];
+    ]);
+    for (const bundle of operands) {
+      const { singleFile, golden } = readManifest(bundle);
+      const files = singleFile ? 'bin/em-run' : 'bin/em-run and model.blob';
+      const which = operands.length === 1 ? '' : ` of ${bundle} to the boards of its target`;
+      notes.push(
+        `Would upload ${files}${which}, as far as they are not there already, and check their SHA-256.`,
+        `Would run em-run there ${golden.length} times to compare golden runs, once to warm up, ${values.repeat} times to measure.`,
+      );
+    }
     return { files: [], commands: [], notes };
   },
-  async run({ argument, values, output, context }) {
-    const choice = requiredBoard(values);
+  async run(call) {
+    const { operands, values } = call;
     const { selectBoard } = await import('../../deploy/boards/select-board.js');
-    const { deployBundle } = await import('../../deploy/deploy-bundle.js');
-    const { tellGithub } = await import('../../deploy/report/github.js');
-    const { benchSummary } = await import('./bench-summary.js');
-    const { repeat, threads, tokens, force } = values;
-    const request = { repeat, threads, tokens, force, promptTokens: values['prompt-tokens'] };
-    const result = await deployBundle(
-      argument!,
-      await selectBoard(choice),
-      request,
-      sessionOptions(values, context),
-      context,
-    );
-    const { sentBytes, goldenRuns, goldenEqual } = result.deployment;
-    output.result(result, () =>
-      [
-        benchSummary(result),
-        fieldList([
-          ['upload     ', sentBytes === 0 ? 'nothing: the board had it' : formatBytes(sentBytes)],
-          ['golden runs', `${goldenEqual} of ${goldenRuns} equal the reference`],
-        ]),
-      ].join('\n'),
-    );
+    const { assignBundles } = await import('../../deploy/fleet/assign-bundles.js');
+    const boards = await Promise.all(requiredBoards(values).map((choice) => selectBoard(choice)));
+    const assignments = assignBundles(operands, boards);
+    const content =
+      assignments.length === 1 ? await toOne(call, assignments[0]) : await toFleet(call, assignments);
     if (values.ci || process.env.GITHUB_ACTIONS === 'true') {
-      tellGithub([result], process.env, (line) => process.stderr.write(`${line}\n`));
+      const { tellGithub } = await import('../../deploy/report/github.js');
+      tellGithub(content, process.env, (line) => process.stderr.write(`${line}\n`));
     }
-    return result.output.matchesGolden === false ? 1 : 0;
+    const { reportExitCode } = await import('../../deploy/report/report-exit-code.js');
+    return reportExitCode(content);
   },
 });
 
-/** Throws EM1210 where no board is named. */
-function requiredBoard(values: Parameters<typeof boardChoice>[0]): BoardChoice {
+type Call = Invocation<typeof options>;
+
+function deployOptions({ values }: Call): DeployOptions {
+  const { repeat, threads, tokens, force } = values;
+  return { repeat, threads, tokens, force, promptTokens: values['prompt-tokens'] };
+}
+
+async function toOne(call: Call, { board, bundle }: Assignment): Promise<ReportContent> {
+  const { deployBundle } = await import('../../deploy/deploy-bundle.js');
+  const { benchSummary } = await import('./bench-summary.js');
+  const { values, context, output } = call;
+  const result = await deployBundle(
+    bundle,
+    board,
+    deployOptions(call),
+    sessionOptions(values, context),
+    context,
+  );
+  output.result(result, () => [benchSummary(result), deploymentSummary(result)].join('\n'));
+  return { results: [result], failures: [], comparisons: [], history: [] };
+}
+
+async function toFleet(call: Call, assignments: readonly Assignment[]): Promise<ReportContent> {
+  const { deployFleet } = await import('../../deploy/fleet/deploy-fleet.js');
+  const { textReport } = await import('../../deploy/report/table-report.js');
+  const { values, context, output } = call;
+  const outcome = await deployFleet(
+    assignments,
+    deployOptions(call),
+    sessionOptions(values, context),
+    context,
+  );
+  const content = { ...outcome, comparisons: [], history: [] };
+  output.result(outcome, () => textReport(content));
+  return content;
+}
+
+function deploymentSummary({ deployment }: DeployResult): string {
+  const { sentBytes, goldenRuns, goldenEqual } = deployment;
+  return fieldList([
+    ['upload     ', sentBytes === 0 ? 'nothing: the board had it' : formatBytes(sentBytes)],
+    ['golden runs', `${goldenEqual} of ${goldenRuns} equal the reference`],
+  ]);
+}
+
+/** One choice a board. Throws EM1210 where no board is named. */
+function requiredBoards(values: Parameters<typeof boardChoice>[0]): BoardChoice[] {
   const choice = boardChoice(values);
-  if (choice !== null) return choice;
-  throw new EmbedError('EM1210', {
-    where: 'embed-model deploy',
-    why: 'no board is named',
-    fix: 'give --board NAME, --ssh USER@HOST or --serial DEVICE',
-  });
+  if (choice === null) {
+    throw new EmbedError('EM1210', {
+      where: 'embed-model deploy',
+      why: 'no board is named',
+      fix: 'give --board NAME, --ssh USER@HOST or --serial DEVICE',
+    });
+  }
+  const names = [...new Set(choice.board?.split(',') ?? [null])];
+  if (names.length > 1 && (choice.ssh !== null || choice.serial !== null)) {
+    throw exclusive('--board with several names', choice.ssh === null ? '--serial' : '--ssh');
+  }
+  return names.map((board) => ({ ...choice, board }));
 }

@@ -17,6 +17,11 @@ export const boardDiagnostics = {
     fix: 'write --ssh USER@HOST:PORT or --serial /dev/ttyUSB0@115200',
     exit: 2,
   },
+  EM4004: {
+    what: 'no bundle for a board',
+    fix: 'give one bundle for every target of the boards, and name the target of each board in boards.json',
+    exit: 2,
+  },
   EM4010: {
     what: 'board cannot be reached',
     fix: 'check that it is on, that address and port are right, and that an SSH server runs there',

@@ -1,6 +1,7 @@
 /** What GitHub Actions shows: annotations, and the summary of a job. */
 import { appendFileSync, existsSync, statSync } from 'node:fs';
-import type { Comparison } from './baseline.js';
+import { failureText } from './board-failure.js';
+import type { ReportContent } from './report-content.js';
 import { boardName, type ReportResult, verdictOf } from './report-result.js';
 import { markdownReport } from './table-report.js';
 
@@ -12,14 +13,12 @@ const mostSummaryBytes = 1 << 20;
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Lines that GitHub makes annotations of: what differs and what became slow first, warnings after that. */
-export function annotations(
-  results: readonly ReportResult[],
-  comparisons: readonly Comparison[] = [],
-): string[] {
+export function annotations({ results, failures, comparisons }: ReportContent): string[] {
   const errors = [
     ...results
       .filter((result) => verdictOf(result) === 'failed')
       .map((result) => `${boardName(result)}: logits of ${result.model.name} differ from the reference`),
+    ...failures.map((one) => `${one.board}: ${failureText(one)}`),
     ...comparisons
       .filter(({ isRegression }) => isRegression)
       .map(({ series, what, changePercent }) => `${series}: ${what} ${changePercent.toFixed(1)} %`),
@@ -43,15 +42,14 @@ const escapeCommand = (text: string) =>
 
 /** Writes annotations through `say`, and the table to the job's summary where there is one and it has room. */
 export function tellGithub(
-  results: readonly ReportResult[],
+  content: ReportContent,
   environment: Environment,
   say: (line: string) => void,
-  comparisons: readonly Comparison[] = [],
 ): void {
-  for (const line of annotations(results, comparisons)) say(line);
+  for (const line of annotations(content)) say(line);
   const path = environment.GITHUB_STEP_SUMMARY;
   if (path === undefined || path === '') return;
-  const text = markdownReport(results, comparisons);
+  const text = markdownReport(content);
   const used = existsSync(path) ? statSync(path).size : 0;
   if (used + Buffer.byteLength(text) <= mostSummaryBytes) appendFileSync(path, text);
 }

@@ -1,36 +1,47 @@
 /** report.html: one file that needs no other and no network. */
-import { type Comparison, decodeRates, median } from './baseline.js';
+import type { Comparison } from './baseline.js';
+import { type BoardFailure, failureText } from './board-failure.js';
 import { escapeMarkup } from './escape-markup.js';
+import { type HistoryEntry, historyEntry } from './history.js';
 import { histogram, lineChart, stackedBar } from './html-charts.js';
+import type { ReportContent } from './report-content.js';
 import { boardName, type ReportResult, seriesOf, verdictOf } from './report-result.js';
 
 const style = `:root{color-scheme:light dark;--line:#8884;--soft:#777}
 body{font:15px/1.45 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.5rem;border-bottom:1px solid var(--line);padding-bottom:.3rem}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);white-space:nowrap}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.passed{color:#2f855a}.failed{color:#c53030;font-weight:700}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.passed{color:#2f855a}.failed{color:#c53030;font-weight:700}.why{white-space:normal}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(26rem,1fr));gap:1rem}
 figure{margin:0;border:1px solid var(--line);border-radius:6px;padding:.6rem}figcaption{font-weight:600}.unit{color:var(--soft);font-weight:400}
 svg{width:100%;height:auto}.grid{stroke:var(--line)}.axis{font-size:11px;fill:var(--soft)}.label{font-size:12px;fill:currentColor}
 .end{text-anchor:end}.middle{text-anchor:middle}dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}`;
 
-/** `history`: earlier results of the same series, oldest first. */
-export function htmlReport(
-  results: readonly ReportResult[],
-  comparisons: readonly Comparison[],
-  history: readonly ReportResult[],
-): string {
+/** A section a board, model, target, quantization and number of threads: of several results, the last one is shown whole. */
+export function htmlReport({ results, failures, comparisons, history }: ReportContent): string {
+  const last = new Map(results.map((result) => [seriesOf(result), result]));
+  const runs = [...history, ...results.map((result) => historyEntry(result, null))];
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>embed-model report</title><style>${style}</style></head><body>
 <h1>embed-model report</h1>
-${overview(results, comparisons)}
-${results.map((result) => section(result, history)).join('\n')}
+${overview(results, failures, comparisons)}
+${[...last.values()].map((result) => section(result, uniqueRuns(runs, result))).join('\n')}
 </body></html>
 `;
 }
 
-function overview(results: readonly ReportResult[], comparisons: readonly Comparison[]): string {
+/** The runs of a result's series, each once. */
+function uniqueRuns(runs: readonly HistoryEntry[], of: ReportResult): HistoryEntry[] {
+  const own = runs.filter(({ series }) => series === seriesOf(of));
+  return [...new Map(own.map((run) => [run.result, run])).values()];
+}
+
+function overview(
+  results: readonly ReportResult[],
+  failures: readonly BoardFailure[],
+  comparisons: readonly Comparison[],
+): string {
   const head = ['board', 'model', 'target', 'decode tok/s', 'p5', 'p95', 'prefill tok/s', 'change', 'logits'];
   const isNumber = (index: number) => index >= 3 && index <= 7;
   const cell = (tag: string, text: string, index: number, kind = '') =>
@@ -52,11 +63,15 @@ function overview(results: readonly ReportResult[], comparisons: readonly Compar
     const words = { passed: 'equal', failed: 'DIFFER', 'not checked': 'not checked' } as const;
     return `<tr>${texts.map((text, index) => cell('td', text, index)).join('')}${cell('td', words[verdict], 8, verdict.replace(' ', '-'))}</tr>`;
   });
+  const failed = failures.map((one) => {
+    const why = `${escapeMarkup(failureText(one))}<br><span class="unit">${escapeMarkup(one.error.fix)}</span>`;
+    return `<tr><td>${escapeMarkup(one.board)}</td><td class="why" colspan="7">${why}</td><td class="failed">no result</td></tr>`;
+  });
   const titles = head.map((text, index) => cell('th', text, index)).join('');
-  return `<div class="wide"><table><thead><tr>${titles}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
+  return `<div class="wide"><table><thead><tr>${titles}</tr></thead><tbody>${[...rows, ...failed].join('')}</tbody></table></div>`;
 }
 
-function section(result: ReportResult, history: readonly ReportResult[]): string {
+function section(result: ReportResult, runs: readonly HistoryEntry[]): string {
   const { memory, board } = result;
   const tokenMs = result.bench?.tokenMs ?? [];
   const code = result.files.textBytes ?? 0;
@@ -66,11 +81,11 @@ function section(result: ReportResult, history: readonly ReportResult[]): string
     ['activations', memory.activationBytes],
     ['code', code],
   ] as const;
-  const earlier = history.filter((one) => seriesOf(one) === seriesOf(result));
-  const rates = [...earlier, result].flatMap((one) => {
-    const own = decodeRates(one);
-    return own.length === 0 ? [] : [median(own)];
-  });
+  const rates = (of: (run: HistoryEntry) => number | null) =>
+    runs.flatMap((run) => {
+      const rate = of(run);
+      return rate === null ? [] : [rate];
+    });
   const charts = [
     lineChart(
       'Speed over the text',
@@ -84,7 +99,22 @@ function section(result: ReportResult, history: readonly ReportResult[]): string
       parts.filter(([, bytes]) => bytes > 0).map(([name, bytes]) => [name, bytes / 1e6]),
       'MB',
     ),
-    lineChart('History', [rates], 'run', 'decode tokens/s'),
+    lineChart(
+      'History of decode',
+      [
+        rates(({ decode }) => decode.median),
+        rates(({ decode }) => decode.p5),
+        rates(({ decode }) => decode.p95),
+      ],
+      'run, the latest on the right',
+      'tokens/s: median, p5, p95',
+    ),
+    lineChart(
+      'History of prefill',
+      [rates(({ prefill }) => prefill)],
+      'run, the latest on the right',
+      'tokens/s',
+    ),
   ];
   return `<section><h2>${escapeMarkup(`${boardName(result)}: ${result.model.name} for ${result.target}`)}</h2>
 ${board.emulated ? '<p>Emulated: its speed says nothing about a board.</p>' : ''}

@@ -1,23 +1,28 @@
-/** JUnit XML that CI systems read (a subset of junit-10.xsd of the Jenkins xUnit plugin): a suite a result. */
+/** JUnit XML that CI systems read (a subset of junit-10.xsd of the Jenkins xUnit plugin): a suite a result or failure. */
 import type { Comparison } from './baseline.js';
+import { type BoardFailure, failureText } from './board-failure.js';
 import { escapeMarkup } from './escape-markup.js';
+import type { ReportContent } from './report-content.js';
 import { boardName, type ReportResult, seriesOf, verdictOf } from './report-result.js';
 
 interface TestCase {
   readonly name: string;
   readonly seconds: number;
   readonly failure: string | null;
+  /** What kept it from being tested. */
+  readonly error: string | null;
   readonly skipped: string | null;
 }
 
-export function junitReport(results: readonly ReportResult[], comparisons: readonly Comparison[]): string {
-  const suites = results.map((result) => suiteOf(result, comparisons));
+export function junitReport({ results, failures: boards, comparisons }: ReportContent): string {
+  const suites = [...results.map((result) => suiteOf(result, comparisons)), ...boards.map(failedSuite)];
   const total = (count: (suite: Suite) => number) => suites.reduce((sum, suite) => sum + count(suite), 0);
   const failures = total(({ cases }) => cases.filter(({ failure }) => failure !== null).length);
+  const errors = total(({ cases }) => cases.filter(({ error }) => error !== null).length);
   const tests = total(({ cases }) => cases.length);
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites name="embed-model" tests="${tests}" failures="${failures}" errors="0">`,
+    `<testsuites name="embed-model" tests="${tests}" failures="${failures}" errors="${errors}">`,
     ...suites.map(suiteXml),
     '</testsuites>',
     '',
@@ -44,6 +49,7 @@ function suiteOf(result: ReportResult, comparisons: readonly Comparison[]): Suit
       name: 'logits equal the reference',
       seconds: decodeSeconds,
       failure: golden[verdict],
+      error: null,
       skipped: verdict === 'not checked' ? 'nothing to compare with' : null,
     },
     ...comparisons
@@ -54,6 +60,7 @@ function suiteOf(result: ReportResult, comparisons: readonly Comparison[]): Suit
         failure: one.isRegression
           ? `${one.found.toFixed(2)} tokens/s, ${one.changePercent.toFixed(1)} % against ${one.expected.toFixed(2)}`
           : null,
+        error: null,
         skipped: null,
       })),
   ];
@@ -77,12 +84,34 @@ function suiteOf(result: ReportResult, comparisons: readonly Comparison[]): Suit
   return { name: `${boardName(result)}.${model.name}.${target}`, cases, properties };
 }
 
+/** A board that could not be reached, or could not do what was asked, has one test that was never run. */
+function failedSuite(failure: BoardFailure): Suite {
+  const { exitCode, code, where, fix } = failure.error;
+  // Exit code 1 is a verdict over the product, as of a bundle that was refused; the others are the surroundings.
+  const [message, isVerdict] = [failureText(failure), exitCode === 1];
+  const one = {
+    name: 'logits equal the reference',
+    seconds: 0,
+    failure: isVerdict ? message : null,
+    error: isVerdict ? null : message,
+    skipped: null,
+  };
+  const properties = [
+    ['board', failure.board],
+    ['code', code],
+    ['where', where],
+    ['fix', fix],
+  ] as const;
+  return { name: failure.board, cases: [one], properties };
+}
+
 function suiteXml({ name, cases, properties }: Suite): string {
   const failures = cases.filter(({ failure }) => failure !== null).length;
+  const errors = cases.filter(({ error }) => error !== null).length;
   const skipped = cases.filter((one) => one.skipped !== null).length;
   const seconds = cases.reduce((sum, one) => sum + one.seconds, 0);
   return [
-    `  <testsuite name="${escapeMarkup(name)}" tests="${cases.length}" failures="${failures}" errors="0" skipped="${skipped}" time="${seconds.toFixed(3)}">`,
+    `  <testsuite name="${escapeMarkup(name)}" tests="${cases.length}" failures="${failures}" errors="${errors}" skipped="${skipped}" time="${seconds.toFixed(3)}">`,
     '    <properties>',
     ...properties.map(([key, value]) => `      <property name="${key}" value="${escapeMarkup(value)}"/>`),
     '    </properties>',
@@ -91,8 +120,9 @@ function suiteXml({ name, cases, properties }: Suite): string {
   ].join('\n');
 }
 
-function caseXml(suite: string, { name, seconds, failure, skipped }: TestCase): string {
+function caseXml(suite: string, { name, seconds, failure, error, skipped }: TestCase): string {
   const head = `    <testcase classname="${escapeMarkup(suite)}" name="${name}" time="${seconds.toFixed(3)}"`;
   if (failure !== null) return `${head}><failure message="${escapeMarkup(failure)}"/></testcase>`;
+  if (error !== null) return `${head}><error message="${escapeMarkup(error)}"/></testcase>`;
   return skipped === null ? `${head}/>` : `${head}><skipped message="${skipped}"/></testcase>`;
 }

@@ -7,6 +7,7 @@ import { EmbedError } from '../../codegen/diagnostics/error.js';
 import type { BenchFigures } from '../bench-bundle.js';
 import type { DeployFigures } from '../deploy-bundle.js';
 import type { Result } from '../result.js';
+import type { BoardFailure } from './board-failure.js';
 
 export interface ReportResult extends Result {
   readonly bench?: BenchFigures;
@@ -25,13 +26,51 @@ const speedShape: Shape = {
   },
 };
 
-/** The results of the files in their order: a file holds one, or {"results": [...]}. Throws EM4041. */
-export function readResults(paths: readonly string[]): ReportResult[] {
-  return paths.flatMap((path) => {
+/** What is reported on. */
+export interface ReportInput {
+  readonly results: readonly ReportResult[];
+  /** Boards that gave no result. */
+  readonly failures: readonly BoardFailure[];
+}
+
+const failureShape: Shape = {
+  fields: {
+    code: 'string',
+    what: 'string',
+    where: 'string',
+    why: 'string',
+    fix: 'string',
+    exitCode: 'number',
+  },
+};
+
+/**
+ * What the files hold, in their order: a result, an error as --json tells it, or what deploy to several boards and report write,
+ * {"results": [...], "failures": [...]}. Throws EM4041.
+ */
+export function readResults(paths: readonly string[]): ReportInput {
+  const inputs = paths.map((path): ReportInput => {
     const record = parseJsonObject(readSmallFile(path, mostBytes, 'EM4041'), path, 'EM4041');
-    const records: readonly unknown[] = Array.isArray(record.results) ? record.results : [record];
-    return records.map((one) => checked(one, path));
+    if (record.error !== undefined) return { results: [], failures: [checkedFailure(record, path)] };
+    const { results, failures } = record;
+    if (!Array.isArray(results)) return { results: [checked(record, path)], failures: [] };
+    return {
+      results: results.map((one) => checked(one, path)),
+      failures: Array.isArray(failures) ? failures.map((one) => checkedFailure(one, path)) : [],
+    };
   });
+  return {
+    results: inputs.flatMap(({ results }) => results),
+    failures: inputs.flatMap(({ failures }) => failures),
+  };
+}
+
+function checkedFailure(value: unknown, path: string): BoardFailure {
+  const { board, error } = (value ?? {}) as { board?: unknown; error?: unknown };
+  const wrong = findMisshape(error, failureShape, 'error');
+  if (wrong !== null) throw new EmbedError('EM4041', { where: path, why: wrong });
+  const known = error as BoardFailure['error'];
+  return { board: typeof board === 'string' ? board : known.where, error: known };
 }
 
 function checked(value: unknown, path: string): ReportResult {

@@ -3,6 +3,8 @@
 import { textTable } from '../../codegen/commands/text-table.js';
 import { printable } from '../../codegen/diagnostics/printable.js';
 import type { Comparison } from './baseline.js';
+import { failureText } from './board-failure.js';
+import type { ReportContent } from './report-content.js';
 import { boardName, type ReportResult, seriesOf, verdictOf } from './report-result.js';
 
 const titles = [
@@ -40,7 +42,7 @@ function cells(result: ReportResult, comparisons: readonly Comparison[]): string
   ];
 }
 
-export function textReport(results: readonly ReportResult[], comparisons: readonly Comparison[]): string {
+export function textReport({ results, failures, comparisons }: ReportContent): string {
   const columns = titles.map(
     (title, index) => ({ title, align: numeric.has(index) ? 'right' : 'left' }) as const,
   );
@@ -48,21 +50,27 @@ export function textReport(results: readonly ReportResult[], comparisons: readon
   const warnings = results.flatMap((one) =>
     one.warnings.map((warning) => `${boardName(one)}: ${printable(warning)}`),
   );
-  return [textTable(columns, rows), ...warnings].join('\n');
+  const failed = failures.map((one) => `${printable(one.board)}: no result: ${printable(failureText(one))}`);
+  return [...(rows.length === 0 ? [] : [textTable(columns, rows)]), ...failed, ...warnings].join('\n');
 }
 
-export function markdownReport(results: readonly ReportResult[], comparisons: readonly Comparison[]): string {
+export function markdownReport({ results, failures, comparisons }: ReportContent): string {
   const cell = (text: string) => printable(text).replace(/[|\\`*_<>[\]]/g, '\\$&');
   const row = (texts: readonly string[]) => `| ${texts.join(' | ')} |`;
   const warnings = results.flatMap((one) =>
     one.warnings.map((warning) => `- ${cell(boardName(one))}: ${cell(warning)}`),
   );
-  return [
-    '## embed-model',
-    '',
+  const failed = failures.map((one) => `- **no result** from ${cell(one.board)}: ${cell(failureText(one))}`);
+  const table = [
     row(titles),
     row(titles.map((_, index) => (numeric.has(index) ? '---:' : '---'))),
     ...results.map((result) => row(cells(result, comparisons).map(cell))),
+  ];
+  return [
+    '## embed-model',
+    '',
+    ...(results.length === 0 ? [] : table),
+    ...(failed.length === 0 ? [] : ['', ...failed]),
     ...(results.some(({ board }) => board.emulated)
       ? ['', 'Emulated speed says nothing about a board and is not compared.']
       : []),

@@ -15,7 +15,7 @@ import t from 'tap';
 import { encodeOwner, ownLock } from '../../deploy/session/lock-owner.js';
 import { editManifest } from '../codegen/evaluate/tiny-bundle.js';
 import { buildOrReason, nativeTarget, scratchFolder } from './board-bundle.js';
-import { noSshd, startSshd } from './loopback-sshd.js';
+import { freePort, noSshd, startSshd } from './loopback-sshd.js';
 
 t.setTimeout(600_000);
 
@@ -38,11 +38,12 @@ t.test('deploy-board.sh', { skip: typeof built === 'string' ? built : false }, a
     ssh: sshd.settings(),
     folder: join(sshd.folder, 'board'),
   };
-  writeFileSync(join(folder, 'boards.json'), JSON.stringify({ boards: [entry] }));
-  const run = (environment: Record<string, string> = {}) => {
+  const gone = { ...entry, name: 'gone', ssh: { ...entry.ssh, port: await freePort() } };
+  writeFileSync(join(folder, 'boards.json'), JSON.stringify({ boards: [entry, gone] }));
+  const run = (environment: Record<string, string> = {}, boards = 'pi4') => {
     const { GITHUB_ACTIONS: _, GITHUB_STEP_SUMMARY: __, ...inherited } = process.env;
     const env = { ...inherited, PATH: `${bin}:${process.env.PATH}`, HOME: sshd.folder, ...environment };
-    return spawnSync('sh', [script, 'bundle', 'pi4'], { cwd: folder, encoding: 'utf8', env });
+    return spawnSync('sh', [script, 'bundle', boards], { cwd: folder, encoding: 'utf8', env });
   };
   const summary = join(sshd.folder, 'summary.md');
 
@@ -53,10 +54,21 @@ t.test('deploy-board.sh', { skip: typeof built === 'string' ? built : false }, a
     board: { name: 'pi4' },
     output: { matchesGolden: true },
   });
-  t.match(readFileSync(summary, 'utf8'), /\| pi4 \|/);
+  t.equal(readFileSync(summary, 'utf8').match(/\| pi4 \|/g)?.length, 1, 'the table, once');
+
+  const kept = join(folder, 'history.jsonl');
+  const both = run({ BOARD_HISTORY: kept, GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: summary }, 'pi4,gone');
+  t.equal(both.status, 3, 'one of two boards cannot be reached');
+  t.match(both.stderr, /::error title=embed-model::gone: EM4010/);
+  t.match(
+    readFileSync(join(folder, 'board-report', 'junit.xml'), 'utf8'),
+    /tests="2" failures="0" errors="1"/,
+  );
+  t.match(readFileSync(summary, 'utf8'), /no result\*\* from gone/);
+  t.equal(readFileSync(kept, 'utf8').split('\n').length, 2, 'a run and the end of its line');
 
   mkdirSync(join(folder, 'baselines'));
-  const result = JSON.parse(readFileSync(join(folder, 'board-report', 'result.json'), 'utf8'));
+  const [result] = JSON.parse(readFileSync(join(folder, 'board-report', 'result.json'), 'utf8')).results;
   const faster = (ms: readonly number[]) => ms.map((one) => one / 1000);
   const baseline = { ...result, bench: { ...result.bench, tokenMs: result.bench.tokenMs.map(faster) } };
   writeFileSync(join(folder, 'baselines', 'pi4.json'), JSON.stringify({ results: [baseline] }));
@@ -82,5 +94,6 @@ t.test('deploy-board.sh', { skip: typeof built === 'string' ? built : false }, a
 
   await sshd.stop();
   t.equal(run().status, 3, 'nobody there');
+  t.match(readFileSync(join(folder, 'board-report', 'junit.xml'), 'utf8'), /<error message="EM4010/);
   t.notOk(existsSync(join(sshd.folder, 'board', 'lock')));
 });

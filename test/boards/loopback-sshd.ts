@@ -84,6 +84,7 @@ export async function startSshd(
   const stop = () => stopped(child);
   t.teardown(async () => {
     await stop();
+    child.stderr.removeAllListeners('data'); // the last of its log may come after its end
     rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   });
   await reachable(port, child, at('log'));

@@ -36,10 +36,21 @@ export const isLocked = (sshd: LoopbackSshd) => {
   }
 };
 
+/** boards.json of the test's folder. */
+export function writeBoards(sshd: LoopbackSshd, boards: readonly object[]): void {
+  writeFileSync(join(sshd.folder, 'boards.json'), JSON.stringify({ boards }));
+}
+
+/** A copy of the bundle, to be changed. */
+export function bundleCopy(sshd: LoopbackSshd, name: string): string {
+  const copy = join(sshd.folder, name);
+  execFileSync('cp', ['-r', bundle, copy]);
+  return copy;
+}
+
 /** The command line, in the test's folder and with its home. */
 export function embedModel(args: readonly string[], sshd: LoopbackSshd, entry?: object) {
-  if (entry !== undefined)
-    writeFileSync(join(sshd.folder, 'boards.json'), JSON.stringify({ boards: [entry] }));
+  if (entry !== undefined) writeBoards(sshd, [entry]);
   const { NODE_V8_COVERAGE: _, ...environment } = process.env;
   const options = { cwd: sshd.folder, encoding: 'utf8', env: { ...environment, HOME: sshd.folder } } as const;
   return spawnSync(process.execPath, [program, ...args], options);
@@ -56,8 +67,7 @@ export function isLockedAt(folder: string): boolean {
 
 /** The bundle with a shell script for its program. */
 export function hangingBundle(sshd: LoopbackSshd, script: string): string {
-  const copy = join(sshd.folder, `script-${randomBytes(4).toString('hex')}`);
-  execFileSync('cp', ['-r', bundle, copy]);
+  const copy = bundleCopy(sshd, `script-${randomBytes(4).toString('hex')}`);
   const path = join(copy, 'bin', 'em-run');
   writeFileSync(path, `#!/bin/sh\n${script}\n`);
   chmodSync(path, 0o755);

@@ -4,10 +4,15 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { EmbedError } from '../../../codegen/diagnostics/error.js';
 import { compareWithBaseline } from '../../../deploy/report/baseline.js';
+import { boardFailure } from '../../../deploy/report/board-failure.js';
 import { annotations, benchmarkArray, tellGithub } from '../../../deploy/report/github.js';
+import { appendHistory, historyEntry, readHistory } from '../../../deploy/report/history.js';
 import { htmlReport } from '../../../deploy/report/html-report.js';
 import { junitReport } from '../../../deploy/report/junit-report.js';
+import type { ReportContent } from '../../../deploy/report/report-content.js';
+import { reportExitCode } from '../../../deploy/report/report-exit-code.js';
 import { type ReportResult, readResults } from '../../../deploy/report/report-result.js';
 import { markdownReport, textReport } from '../../../deploy/report/table-report.js';
 import { expectError } from '../../codegen/checkpoint/expect-error.js';
@@ -15,6 +20,14 @@ import { expectError } from '../../codegen/checkpoint/expect-error.js';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', '..');
 const folder = mkdtempSync(join(tmpdir(), 'em-report-'));
 t.teardown(() => rmSync(folder, { recursive: true }));
+
+const content = (results: readonly ReportResult[], change: Partial<ReportContent> = {}): ReportContent => ({
+  results,
+  failures: [],
+  comparisons: [],
+  history: [],
+  ...change,
+});
 
 /** A result of a board; `rate`: tokens a second, of three repeats that differ by `spread`. */
 function result(name: string, rate: number, spread = 0, change: Partial<ReportResult> = {}): ReportResult {
@@ -81,6 +94,8 @@ const failed = result('bad', 40, 0, {
   warnings: ['the board was slowed down', '100% %0A'],
 });
 
+const gone = boardFailure('far <away>', new EmbedError('EM4010', { where: 'pi@far', why: 'no answer' }));
+
 t.test('a regression is slower than the limit and than the noise', async (t) => {
   const now = [result('pi4', 80)];
   const decode = (baseline: readonly ReportResult[], percent = 10) =>
@@ -97,12 +112,14 @@ t.test('a regression is slower than the limit and than the noise', async (t) => 
 });
 
 t.test('tables', async (t) => {
-  const text = textReport([...boards, failed], compareWithBaseline(boards, [result('pi4', 100)], 10));
+  const text = textReport(
+    content([...boards, failed], { comparisons: compareWithBaseline(boards, [result('pi4', 100)], 10) }),
+  );
   t.match(text, /pi4 +tiny .*50\.0 \(-5\d\.\d %, REGRESSION\)/);
   t.match(text, /virtual \(emulated\)/);
   t.match(text, /DIFFER/);
   t.match(text, /bad: the board was slowed down/);
-  const markdown = markdownReport([...boards, failed], []);
+  const markdown = markdownReport(content([...boards, failed]));
   t.match(markdown, /\| pi4 \| tiny \\<&"\\> model \|/);
   t.match(markdown, /Emulated speed says nothing/);
 });
@@ -117,7 +134,12 @@ t.test(
     });
     writeFileSync(
       path,
-      junitReport([...boards, failed, noisy], compareWithBaseline(boards, [result('pi4', 100)], 10)),
+      junitReport(
+        content([...boards, failed, noisy], {
+          failures: [gone],
+          comparisons: compareWithBaseline(boards, [result('pi4', 100)], 10),
+        }),
+      ),
     );
     const schema = join(root, 'test', 'data', 'junit.xsd');
     const { status, stderr } = spawnSync('xmllint', ['--noout', '--schema', schema, path], {
@@ -125,26 +147,31 @@ t.test(
     });
     t.equal(status, 0, stderr);
     const text = readFileSync(path, 'utf8');
-    t.match(text, /<testsuites name="embed-model" tests="7" failures="3"/);
+    t.match(text, /<testsuites name="embed-model" tests="8" failures="3" errors="1"/);
     t.match(text, /<failure message="tokens or logits digest differ/);
     t.match(text, /<failure message="4\d\.\d\d tokens\/s, -\d+.* % against/);
   },
 );
 
 t.test('GitHub: at most ten annotations, what is escaped, the summary', async (t) => {
-  t.same(annotations([failed]), [
+  t.same(annotations(content([failed])), [
     '::error title=embed-model::bad: logits of tiny <&"> model differ from the reference',
     '::warning title=embed-model::bad: the board was slowed down',
     '::warning title=embed-model::bad: 100%25 %250A',
   ]);
-  const many = annotations(Array.from({ length: 25 }, () => failed));
+  const many = annotations(
+    content(
+      Array.from({ length: 25 }, () => failed),
+      { failures: [gone] },
+    ),
+  );
   t.equal(many.filter((line) => line.startsWith('::error')).length, 10);
-  t.equal(many[9], '::error title=embed-model::and 16 more');
+  t.equal(many[9], '::error title=embed-model::and 17 more');
   const summary = join(folder, 'summary.md');
-  tellGithub(boards, { GITHUB_STEP_SUMMARY: summary }, () => {});
-  t.equal(readFileSync(summary, 'utf8'), markdownReport(boards, []));
+  tellGithub(content(boards), { GITHUB_STEP_SUMMARY: summary }, () => {});
+  t.equal(readFileSync(summary, 'utf8'), markdownReport(content(boards)));
   writeFileSync(summary, 'x'.repeat(1 << 20));
-  tellGithub(boards, { GITHUB_STEP_SUMMARY: summary }, () => {});
+  tellGithub(content(boards), { GITHUB_STEP_SUMMARY: summary }, () => {});
   t.equal(readFileSync(summary).length, 1 << 20, 'one that is full stays as it is');
   t.match(benchmarkArray([boards[0]]), [
     { name: 'pi4 tiny <&"> model cortex-a72 decode', unit: 'tokens/s', value: 50 },
@@ -153,15 +180,28 @@ t.test('GitHub: at most ten annotations, what is escaped, the summary', async (t
 });
 
 t.test('report.html needs nothing else and shows what there is', async (t) => {
-  const html = htmlReport([...boards, failed], [], [result('pi4', 45), result('pi4', 48)]);
+  const html = htmlReport(
+    content([...boards, failed], {
+      failures: [gone],
+      history: [result('pi4', 45), result('pi4', 48)].map((one) => historyEntry(one, null)),
+    }),
+  );
   t.notMatch(html, /<script|https?:|<link|src=|@import|url\(/);
   t.notMatch(html, /tiny <&/);
-  for (const caption of ['Speed over the text', 'Latency', 'Memory', 'History']) t.match(html, caption);
+  for (const caption of [
+    'Speed over the text',
+    'Latency',
+    'Memory',
+    'History of decode',
+    'History of prefill',
+  ])
+    t.match(html, caption);
   t.equal(html.match(/<section>/g)?.length, 4);
+  t.match(html, /far &lt;away&gt;.*EM4010: board cannot be reached: no answer.*no result/);
   t.notMatch(html, /NaN|undefined|Infinity/);
   const bare = result('bare', 5);
   const { bench: _, deployment: __, ...without } = bare;
-  t.notMatch(htmlReport([without], [], []), /NaN|undefined|Infinity/);
+  t.notMatch(htmlReport(content([without])), /NaN|undefined|Infinity/);
 });
 
 t.test('the command joins files, compares, writes, and its document is the next baseline', async (t) => {
@@ -197,6 +237,51 @@ t.test('the command joins files, compares, writes, and its document is the next 
   t.match(second.stdout, /REGRESSION/);
   t.equal(report(at('slow.json'), '--baseline', at('baseline.json'), '--max-regression', '60').status, 0);
   t.equal(report().status, 2);
+});
+
+t.test('a history keeps every run once, and the page shows all of them', async (t) => {
+  const path = join(folder, 'history.jsonl');
+  t.same(readHistory(path), []);
+  const runs = [result('pi4', 40), result('pi4', 44), result('vf2', 10)];
+  appendHistory(path, readHistory(path), runs, '2031-01-01T00:00:00.000Z');
+  appendHistory(path, readHistory(path), [runs[1], result('pi4', 46)], '2031-01-02T00:00:00.000Z');
+  const kept = readHistory(path);
+  t.same(
+    kept.map(({ decode }) => decode.median),
+    [40, 44, 10, 46],
+  );
+  const html = htmlReport(content([result('pi4', 46)], { history: kept }));
+  const [, points] = /History of decode.*?polyline points="([^"]*)"/s.exec(html) ?? [];
+  t.equal(points?.split(' ').length, 3, 'three runs of pi4, the last one kept already');
+  const several = htmlReport(content([result('pi4', 40), result('pi4', 41)]));
+  t.equal(several.match(/<section>/g)?.length, 1, 'several runs of a board are one section');
+  writeFileSync(path, `${readFileSync(path, 'utf8')}{"series": 1}\n`);
+  expectError(t, 'EM4041', /series is not string/, () => readHistory(path));
+  writeFileSync(path, '\n{"series"');
+  expectError(t, 'EM4041', /./, () => readHistory(path));
+});
+
+t.test('boards without a result: in every form, and in the exit code', async (t) => {
+  const path = join(folder, 'fleet.json');
+  writeFileSync(path, JSON.stringify({ results: [boards[0]], failures: [gone] }));
+  const read = readResults([path]);
+  t.same(read.failures, [gone]);
+  t.match(textReport(content(read.results, read)), /far <away>: no result: EM4010: .* no answer/);
+  t.match(markdownReport(content([], read)), /\*\*no result\*\* from far \\<away\\>/);
+  t.match(annotations(content([], read)), ['::error title=embed-model::far <away>: EM4010']);
+  const codeOf = (change: Partial<ReportContent>) => reportExitCode(content([boards[0]], change));
+  const failing = (code: 'EM4010' | 'EM4030' | 'EM4015' | 'EM4037') =>
+    boardFailure('x', new EmbedError(code, { where: 'x', why: 'y' }));
+  t.equal(codeOf({}), 0);
+  t.equal(codeOf({ failures: [failing('EM4030')] }), 4);
+  t.equal(codeOf({ failures: [failing('EM4030'), gone] }), 3);
+  t.equal(codeOf({ failures: [failing('EM4030'), gone, failing('EM4015')] }), 2);
+  t.equal(codeOf({ failures: [gone, failing('EM4037')] }), 1);
+  t.equal(codeOf({ results: [failed], failures: [failing('EM4015')] }), 1);
+  writeFileSync(path, JSON.stringify({ error: gone.error }));
+  t.match(readResults([path]), { results: [], failures: [{ board: 'pi@far', error: { code: 'EM4010' } }] });
+  writeFileSync(path, JSON.stringify({ results: [], failures: [{ board: 'x', error: { code: 1 } }] }));
+  expectError(t, 'EM4041', /error.code is not string/, () => readResults([path]));
 });
 
 t.test('files that are no results', async (t) => {

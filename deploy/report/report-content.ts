@@ -1,0 +1,11 @@
+/** What a report tells, in whatever form. */
+import type { Comparison } from './baseline.js';
+import type { HistoryEntry } from './history.js';
+import type { ReportInput } from './report-result.js';
+
+export interface ReportContent extends ReportInput {
+  /** With a baseline; empty without one. */
+  readonly comparisons: readonly Comparison[];
+  /** Earlier runs, oldest first, `results` not among them. */
+  readonly history: readonly HistoryEntry[];
+}
