@@ -43,8 +43,12 @@ export class BoardLock {
     let told = '';
     for (;;) {
       const script = `LC_ALL=C ln -sn ${word} ${shellWord(path)} 2>&1 && echo taken || { echo held; readlink ${shellWord(path)}; }`;
-      const { stdout } = await link.run(script, { timeoutMs, signal });
-      if (/^taken$/m.test(stdout)) return new BoardLock(word, path);
+      // Not to be interrupted: whoever does not hear the answer does not know that there is a lock to give back.
+      const { stdout } = await link.run(script, { timeoutMs });
+      const isOurs = /^taken$/m.test(stdout);
+      if (signal?.aborted && isOurs) await removeIf(link, path, word, timeoutMs);
+      signal?.throwIfAborted();
+      if (isOurs) return new BoardLock(word, path);
       const held = stdout.split('\n').at(-2)?.trim() ?? '';
       if (held === 'held' || held === '') {
         // There is no lock now: it went in between, or none can be made here.

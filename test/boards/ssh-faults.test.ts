@@ -182,6 +182,20 @@ t.test('the lock', { skip }, async (t) => {
     t.equal(isLocked(sshd), null);
   });
 
+  t.test('stopped while it is taken: at whatever moment, it is given back', async (t) => {
+    rmSync(lock, { force: true });
+    for (const ms of [60, 100, 140, 180, 220, 260, 300, 400]) {
+      const controller = new AbortController();
+      const opening = BoardSession.open(board, null, sessionWith({ signal: controller.signal }));
+      const stop = delay(ms).then(() => controller.abort(new Error('enough')));
+      const opened = await opening.catch((error: Error) => error.message);
+      await stop;
+      if (typeof opened === 'string') t.equal(opened, 'enough');
+      else await opened.close();
+      t.equal(isLocked(sshd), null, `after ${ms} ms`);
+    }
+  });
+
   t.test('two at once: one is busy', async (t) => {
     const outcomes = await Promise.allSettled([deploy(board), deploy(board), deploy(board)]);
     const codes = outcomes
