@@ -20,6 +20,7 @@ const runtimeFiles = [
 ];
 const kernelFiles = [
   'em_fixed.h',
+  'em_vector_types.h',
   'em_tables.h',
   'em_activation.h',
   'em_quantize.h',

@@ -11,7 +11,7 @@
  *   em_gather_row(matrix, row, frac, out)                                    a token's embedding from the same packed weights
  *
  * its em_cache.h the part of attention that is done for every cached position (templates/kernels/em_cache_types.h), and its
- * em_strips.h what is done to vectors between matrices: em_scale_each, em_scale_all, em_gates (templates/kernels/em_plain_strips.h).
+ * em_strips.h and em_vectors.h what is done to vectors between matrices (templates/kernels/em_vector_types.h).
  */
 import type { KernelSet as KernelSetName } from '../../targets/target.js';
 import type { FormatName } from '../quantize/format.js';
@@ -63,15 +63,16 @@ export interface KernelSet {
 const rowCache = ['em_cache_rows.h', 'em_cache_plain.h', 'em_softmax.h'];
 const wordCache = [...rowCache, 'em_cache_words.h', 'em_registers.h'];
 
-/** Scaling and gates by loops that are left to the compiler. */
-const plainStrips = 'em_plain_strips.h';
+/** What is done to vectors: loops that are left to the compiler, for general registers and for vectors. */
+const plainVectors = ['em_plain_strips.h', 'em_vectors_by_value.h'];
+const plainStrips = ['em_plain_strips.h', 'em_vectors_by_strip.h'];
 
 const sets: Readonly<Record<KernelSetName, KernelSet>> = {
   portable: {
     name: 'portable',
     folder: 'portable',
-    headers: ['em_linear.h', 'em_cache.h', 'em_strips.h', 'em_row_sums.h'],
-    shared: [...wordCache, plainStrips],
+    headers: ['em_linear.h', 'em_cache.h', 'em_strips.h', 'em_vectors.h', 'em_row_sums.h'],
+    shared: [...wordCache, ...plainVectors],
     layoutFor: () => rowsLayout,
     preparedBytes: () => 0,
     cacheBlock: 1,
@@ -85,13 +86,14 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
       'em_avx2.h',
       'em_batch.h',
       'em_strips.h',
+      'em_vectors.h',
       'em_grouped.h',
       'em_prepare.h',
       'em_tile.h',
       'em_w8.h',
       'em_weights.h',
     ],
-    shared: [],
+    shared: ['em_vectors_by_strip.h'],
     layoutFor: () => avx2Layout,
     preparedBytes: avx2PreparedBytes,
     cacheBlock: 8,
@@ -103,6 +105,7 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
       'em_linear.h',
       'em_cache.h',
       'em_strips.h',
+      'em_vectors.h',
       'em_grouped.h',
       'em_w8.h',
       'em_prepare.h',
@@ -110,7 +113,7 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
       'em_in_order.h',
       'em_lanes.h',
     ],
-    shared: ['em_softmax.h', 'em_registers.h', plainStrips],
+    shared: ['em_softmax.h', 'em_registers.h', ...plainVectors],
     layoutFor: () => lanesLayout,
     preparedBytes: lanesPreparedBytes,
     cacheBlock: 32,
@@ -122,13 +125,14 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
       'em_linear.h',
       'em_cache.h',
       'em_strips.h',
+      'em_vectors.h',
       'em_grouped.h',
       'em_w8.h',
       'em_prepare.h',
       'em_tile.h',
       'em_neon.h',
     ],
-    shared: [plainStrips],
+    shared: plainStrips,
     layoutFor: () => neonLayout,
     preparedBytes: neonPreparedBytes,
     cacheBlock: 8,

@@ -5,7 +5,7 @@
 #ifndef EM_ACTIVATION_H
 #define EM_ACTIVATION_H
 
-#include "em_fixed.h"
+#include "em_vectors.h"
 
 /* Columns that share a sub-scale in w4, w5 and w6. Rows of activations are padded with zeros to a multiple of it. */
 #define EM_GROUP 32u
@@ -42,14 +42,7 @@ EM_UNUSED EM_NOINLINE static struct em_token_scale em_quantize_vector(const em_i
     em_i32 shift = (em_i32)em_bits32((em_u32)max) - 15;
     em_i32 max15 = em_round_shift(max, shift);   /* [2^14, 2^15] */
     em_i32 reciprocal = (127 << 23) / max15;     /* at most 127 * 2^9 */
-    for (em_u32 i = 0; i < count; i += EM_STRIP) {
-        em_i32 narrow[EM_STRIP];
-        em_u32 some = count - i < EM_STRIP ? count - i : EM_STRIP;
-        em_round_shift_each(values + i, shift, narrow, some);
-        for (em_u32 j = 0; j < some; j++) {
-            out[i + j] = (em_i8)((narrow[j] * reciprocal + (1 << 22)) >> 23);
-        }
-    }
+    em_quantize_each(values, shift, reciprocal, out, count);
     scale.mantissa = max15 * 32768;
     scale.shift = shift;
     return scale;

@@ -18,7 +18,7 @@
 #ifndef EM_CACHE_TYPES_H
 #define EM_CACHE_TYPES_H
 
-#include "em_fixed.h"
+#include "em_vectors.h"
 
 /* Elements that a head has at most: dot products of 14-bit queries with int8 keys stay below 2^30. */
 #define EM_HEAD_DIM_MAX 256u

@@ -6,6 +6,7 @@
 #define EM_ELEMENTWISE_H
 
 #include "em_strips.h"
+#include "em_vectors.h"
 
 /* Constants of one gated activation. */
 struct em_swiglu_op {
@@ -27,29 +28,11 @@ EM_UNUSED EM_NOINLINE static void em_add(const em_i32 *in, em_i32 *out, em_u64 c
     }
 }
 
-/* out = silu(gate) * up for up to EM_STRIP values. */
-EM_INLINE void em_swiglu_strip(const struct em_swiglu_op *op, const em_i32 *gate, const em_i32 *up, em_i32 *out, em_u32 count)
-{
-    em_i32 sigmoids[EM_STRIP];
-    em_i32 silu[EM_STRIP];
-    em_i32 products[EM_STRIP];
-    em_gates(em_sigmoid_table, EM_SIGMOID_STEP_BITS, gate, op->gate_frac, sigmoids, count);
-    for (em_u32 i = 0; i < count; i++) {
-        silu[i] = (em_i32)em_round_shift64((em_i64)gate[i] * sigmoids[i], 24); /* no larger than the gate */
-    }
-    em_scale_each(silu, up, op->out_shift, products, count);
-    for (em_u32 i = 0; i < count; i++) {
-        out[i] = products[i];
-    }
-}
-
 /* out = silu(gate) * up. */
 EM_UNUSED EM_NOINLINE static void em_swiglu(const struct em_swiglu_op *op, const em_i32 *gate, const em_i32 *up,
                                             em_i32 *out, em_u64 count)
 {
-    for (em_u64 i = 0; i < count; i += EM_STRIP) {
-        em_swiglu_strip(op, gate + i, up + i, out + i, count - i < EM_STRIP ? (em_u32)(count - i) : EM_STRIP);
-    }
+    em_swiglu_each(gate, op->gate_frac, up, op->out_shift, out, count);
 }
 
 /* out = in * gate(in), the gate from a table of em_tables.h. Not in place. */

@@ -37,9 +37,6 @@ EM_INLINE em_u32 em_bits64(em_u64 value)
     return high != 0 ? 32u + em_bits32(high) : em_bits32((em_u32)value);
 }
 
-/* Values that loops over a vector take at a time: intermediate results lie on the stack. */
-#define EM_STRIP 64u
-
 /* ---- Saturation, rounding, scaling --------------------------------------------------------------------------- */
 
 EM_INLINE em_i32 em_saturate(em_i64 value)
@@ -68,6 +65,28 @@ EM_INLINE em_i32 em_round_shift(em_i32 value, em_i32 shift)
         return (em_i32)em_round_shift64(value, shift);
     }
     return (em_i32)((em_u32)value << -shift);
+}
+
+/* A rounding right shift: what does not depend on the value. */
+struct em_rounding {
+    em_i64 half;  /* 2^(shift-1), 0 for a shift of 0 */
+    em_i32 shift; /* [0, 63] */
+};
+
+EM_INLINE struct em_rounding em_rounding_by(em_i32 shift)
+{
+    struct em_rounding by = {0, 0};
+    if (shift > 0) {
+        by.shift = shift < 63 ? shift : 63;
+        by.half = (em_i64)1 << (by.shift - 1);
+    }
+    return by;
+}
+
+/* round(value * 2^-shift), |value| < 2^62: without a branch, for loops over values that are shifted by the same. */
+EM_INLINE em_i64 em_round(em_i64 value, struct em_rounding by)
+{
+    return (value + by.half) >> by.shift;
 }
 
 /* saturate(round(product * 2^-shift)); shift is clamped to [0, 63], |product| < 2^62. */
@@ -110,32 +129,6 @@ EM_INLINE em_i32 em_gate(const em_i32 *table, em_u32 step_bits, em_i32 value, em
     em_i32 part = x & (em_i32)((1u << step_bits) - 1u);
     em_i32 tail = entry - ((step * part + (em_i32)(1u << step_bits) / 2) >> step_bits);
     return value < 0 ? tail : (1 << 24) - tail;
-}
-
-/* out[i] = em_round_shift(in[i], shift) in 32 bits; results of shifts that are not positive must fit as well. */
-EM_INLINE void em_round_shift_each(const em_i32 *in, em_i32 shift, em_i32 *out, em_u32 count)
-{
-    if (shift > 0) {
-        for (em_u32 i = 0; i < count; i++) {
-            /* Half of 2^shift is added as 1 after all but one shift: it cannot overflow. */
-            out[i] = (em_i32)((em_u32)(in[i] >> (shift - 1)) + 1u) >> 1;
-        }
-        return;
-    }
-    for (em_u32 i = 0; i < count; i++) {
-        out[i] = (em_i32)((em_u32)in[i] << -shift);
-    }
-}
-
-/* Largest magnitude of count values: an int32, since saturation is symmetric. */
-EM_INLINE em_i32 em_max_magnitude(const em_i32 *values, em_u32 count)
-{
-    em_i32 max = 0;
-    for (em_u32 i = 0; i < count; i++) {
-        em_i32 magnitude = em_abs(values[i]);
-        max = magnitude > max ? magnitude : max;
-    }
-    return max;
 }
 
 /* ---- Functions ----------------------------------------------------------------------------------------------- */

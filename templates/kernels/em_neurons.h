@@ -5,7 +5,7 @@
 #ifndef EM_NEURONS_H
 #define EM_NEURONS_H
 
-#include "em_fixed.h"
+#include "em_vectors.h"
 
 /* Constants of one field. */
 struct em_neurons_op {

@@ -5,7 +5,7 @@
 #ifndef EM_NORM_H
 #define EM_NORM_H
 
-#include "em_strips.h"
+#include "em_vectors.h"
 
 /* Constants of one norm. */
 struct em_norm_op {
@@ -30,21 +30,6 @@ struct em_layernorm_op {
 /* Bits of the largest magnitude after normalisation: squares take 48, and 8192 of them stay below 2^62. */
 #define EM_NORM_BITS 24
 
-/* out = in * 2^-shift * mantissa * 2^(k - 31) * gain for up to EM_STRIP values. */
-EM_INLINE void em_norm_strip(const struct em_norm_op *op, const em_i32 *in, em_i32 shift, em_i32 mantissa, em_i32 k,
-                             const em_i32 *gains, em_i32 *out, em_u32 count)
-{
-    em_i32 normal[EM_STRIP];
-    em_i32 units[EM_STRIP]; /* Q30, magnitude at most 1 */
-    em_i32 products[EM_STRIP];
-    em_round_shift_each(in, shift, normal, count);
-    em_scale_all(normal, mantissa, 31 - k, units, count);
-    em_scale_each(units, gains, op->out_shift, products, count);
-    for (em_u32 i = 0; i < count; i++) {
-        out[i] = products[i];
-    }
-}
-
 /* out = in / sqrt(mean(in^2) + epsilon) * gain for `vectors` vectors of `width` <= 8192 values. May run in place. */
 EM_UNUSED EM_NOINLINE static void em_rmsnorm(const struct em_norm_op *op, const em_u8 *blob, const em_i32 *in,
                                              em_i32 *out, em_u32 width, em_u32 vectors)
@@ -54,22 +39,13 @@ EM_UNUSED EM_NOINLINE static void em_rmsnorm(const struct em_norm_op *op, const 
         em_i32 bits = (em_i32)em_bits32((em_u32)em_max_magnitude(in, width));
         bits = bits > op->floor_bits ? bits : op->floor_bits;
         em_i32 shift = bits - EM_NORM_BITS;
-        em_u64 total = 0;
-        for (em_u32 i = 0; i < width; i += EM_STRIP) {
-            em_i32 normal[EM_STRIP];
-            em_u32 count = width - i < EM_STRIP ? width - i : EM_STRIP;
-            em_round_shift_each(in + i, shift, normal, count);
-            for (em_u32 j = 0; j < count; j++) {
-                total += (em_u64)((em_i64)normal[j] * normal[j]);
-            }
-        }
+        em_u64 total = em_sum_squares(in, shift, width);
         em_i32 fade = 2 * (bits - op->floor_bits);
         total += (em_u64)op->epsilon >> fade;
         em_i32 k = 0;
         em_i32 mantissa = em_reciprocal_sqrt(total > 0 ? total : 1, &k);
-        for (em_u32 i = 0; i < width; i += EM_STRIP) {
-            em_norm_strip(op, in + i, shift, mantissa, k, gains + i, out + i, width - i < EM_STRIP ? width - i : EM_STRIP);
-        }
+        const struct em_norm_scales scales = {shift, mantissa, 31 - k, op->out_shift};
+        em_norm_each(in, &scales, gains, out, width);
     }
 }
 

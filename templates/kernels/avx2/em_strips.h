@@ -9,7 +9,7 @@
 #define EM_STRIPS_H
 
 #include "em_avx2.h"
-#include "em_fixed.h"
+#include "em_vector_types.h"
 
 /*
  * em_scale of eight values for a shift in [1, 62] and results that fit. Products are below 2^62: with 2^62 added before,
