@@ -63,9 +63,8 @@ export interface KernelSet {
 const rowCache = ['em_cache_rows.h', 'em_cache_plain.h', 'em_softmax.h'];
 const wordCache = [...rowCache, 'em_cache_words.h', 'em_registers.h'];
 
-/** What is done to vectors: loops that are left to the compiler, for general registers and for vectors. */
-const plainVectors = ['em_plain_strips.h', 'em_vectors_by_value.h'];
-const plainStrips = ['em_plain_strips.h', 'em_vectors_by_strip.h'];
+/** What is done to vectors: loops that are left to the compiler, for general registers. */
+const plainVectors = ['em_plain_gates.h', 'em_plain_strips.h', 'em_vectors_by_value.h'];
 
 const sets: Readonly<Record<KernelSetName, KernelSet>> = {
   portable: {
@@ -132,7 +131,7 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
       'em_tile.h',
       'em_neon.h',
     ],
-    shared: plainStrips,
+    shared: ['em_plain_gates.h', 'em_vectors_by_strip.h'],
     layoutFor: () => neonLayout,
     preparedBytes: neonPreparedBytes,
     cacheBlock: 8,

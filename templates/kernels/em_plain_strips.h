@@ -1,20 +1,11 @@
 /*
- * em_plain_strips.h - strips of values scaled, or sent through a gate, by loops that are left to the compiler: for kernel sets that
- * bring none of their own.
+ * em_plain_strips.h - strips of values scaled by loops that are left to the compiler: for kernel sets that bring none of their own.
  * SPDX-License-Identifier: MIT-0
  */
 #ifndef EM_PLAIN_STRIPS_H
 #define EM_PLAIN_STRIPS_H
 
-#include "em_vector_types.h"
-
-EM_INLINE void em_gates(const em_i32 *table, em_u32 step_bits, const em_i32 *values, em_i32 frac, em_i32 *out,
-                        em_u32 count)
-{
-    for (em_u32 i = 0; i < count; i++) {
-        out[i] = em_gate(table, step_bits, values[i], frac);
-    }
-}
+#include "em_plain_gates.h"
 
 /* Compilers vectorise this where out overlaps neither input. */
 EM_INLINE void em_scale_each(const em_i32 *a, const em_i32 *b, em_i32 shift, em_i32 *out, em_u32 count)

@@ -6,7 +6,7 @@
 #define EM_TILE_H
 
 #include "em_activation.h"
-#include "em_neon.h"
+#include "em_strips.h"
 
 /* Rows of a tile; rows that a task is made of are multiples of it. */
 #define EM_ROW_TILE 32u
@@ -56,9 +56,7 @@ EM_INLINE em_u64x2 em_shift_counts(const em_u8 *exponents, const struct em_token
 EM_INLINE em_i32x4 em_requantize(em_i32x4 sums, em_i32x4 mantissas, em_i32x4 token, em_u64x2 counts, em_u64x2 next_counts)
 {
     em_i32x4 multipliers = em_abs32(em_multiply_q31(mantissas, token));
-    em_i64x2 low = em_round_shift_lanes64(em_smull32(sums, multipliers), counts);
-    em_i64x2 high = em_round_shift_lanes64(em_smull32_high(sums, multipliers), next_counts);
-    return em_max32(em_narrow64(low, high), em_splat32(-EM_I32_MAX));
+    return em_scale_lanes(sums, multipliers, counts, next_counts);
 }
 
 /* Requantizes the sums of a tile for one token. mantissas and exponents: of the tile's rows. */
