@@ -32,6 +32,8 @@ export interface BuildOptions {
   readonly kernelModule?: boolean;
   /** Folder of kernel headers that the module is compiled with; null: those of the running kernel, if it has any. */
   readonly kernelHeaders?: string | null;
+  /** Name of the machine that an image without an operating system is made for; null: none is. */
+  readonly bareMetal?: string | null;
   /** Whether text goes in and out; without, the bundle takes token ids only. */
   readonly tokenizer: boolean;
   /** Prompt of the golden runs and of the run after the build; null: a default. */

@@ -2,6 +2,8 @@
 import { proveBundle } from '../deploy/prove-bundle.js';
 import type { Result } from '../deploy/result.js';
 import type { Target } from '../targets/target.js';
+import { checkBareMetalRequest } from './bare-metal/bare-metal-request.js';
+import { buildBareMetal } from './bare-metal/build-bare-metal.js';
 import type { BuildOptions } from './build-options.js';
 import { treeHashes, writeTexts } from './bundle/bundle-files.js';
 import { composeManifest, parameterCount } from './bundle/compose-manifest.js';
@@ -85,6 +87,7 @@ async function buildInto(
   const host = new RealFileSystemHost();
 
   const module = checkModuleRequest(options);
+  const board = checkBareMetalRequest(options);
   const toolchain = await provideToolchain(
     target,
     { prefer: options.toolchain, fetch: options.fetch },
@@ -106,6 +109,15 @@ async function buildInto(
     context,
   );
   const compiled = await compileModel(output.staging, target, toolchain, context);
+  const bareMetal =
+    board === null
+      ? undefined
+      : await buildBareMetal(
+          output.staging,
+          { board, target, toolchain, emitted, golden, stackBytes: compiled.audit.stack.bytes },
+          host,
+          context,
+        );
   const kernelModule =
     module === null
       ? undefined
@@ -125,6 +137,7 @@ async function buildInto(
       quantizedSha256,
       singleFile,
       kernelModule,
+      bareMetal,
     },
     files: treeHashes(output.staging),
   });

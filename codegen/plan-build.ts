@@ -2,6 +2,9 @@
 import { join } from 'node:path';
 import { plannedRuns } from '../deploy/planned-runs.js';
 import { proofRequests } from '../deploy/prove-bundle.js';
+import { checkBareMetalRequest, requireBareMetalMemory } from './bare-metal/bare-metal-request.js';
+import { plannedImage } from './bare-metal/build-bare-metal.js';
+import { emitBareMetal } from './bare-metal/emit-bare-metal.js';
 import type { BuildOptions } from './build-options.js';
 import type { GoldenRun } from './bundle/manifest.js';
 import { OutputFolder } from './bundle/output-folder.js';
@@ -10,7 +13,7 @@ import { openModelSource } from './checkpoint/model-source.js';
 import { expectedToolchain } from './compile/expected-toolchain.js';
 import { plannedModelCompilation } from './compile/planned-compilation.js';
 import type { DryRun } from './dry-run.js';
-import { plannedEmission } from './emit/emit-bundle.js';
+import { plannedArenaBytes, plannedEmission } from './emit/emit-bundle.js';
 import { goldenPrompt } from './evaluate/golden-prompt.js';
 import { defaultGoldenRuns } from './evaluate/golden-run.js';
 import { checkModuleRequest } from './module/build-module.js';
@@ -26,6 +29,7 @@ const madeLater = ['bin/em-run', 'manifest.json', 'report/result.json'];
 export async function planBuild(options: BuildOptions, context: StageContext): Promise<DryRun> {
   const { target, plan, singleFile } = options;
   const module = checkModuleRequest(options);
+  const board = checkBareMetalRequest(options);
   const completion = await completeCrystal(options, context);
   const opened = openModelSource(options.model, options.tokenizer, completion);
   try {
@@ -46,11 +50,18 @@ export async function planBuild(options: BuildOptions, context: StageContext): P
     const requests = options.run ? [...goldenRuns.map(({ request }) => request), last] : [];
     const runs = await plannedRuns(staging, { targetSpec: target, singleFile }, requests, 'auto');
     const moduleFiles = module === null ? [] : plannedModule(golden, emitted);
-    const kept = [...emitted, ...moduleFiles].filter(([name]) => !(singleFile && name === 'model.blob'));
+    const bareFiles = board === null ? [] : sizesOf(emitBareMetal(board, golden));
+    if (board !== null) {
+      requireBareMetalMemory(board, emitted.get('model.blob')!, plannedArenaBytes({ model, target }));
+    }
+    const kept = [...emitted, ...moduleFiles, ...bareFiles].filter(
+      ([name]) => !(singleFile && name === 'model.blob'),
+    );
     const sizes: [string, number | null][] = [
       ...kept,
       ...madeLater.map((name): [string, null] => [name, null]),
       ...(module?.headers ? [['module/embed_model.ko', null] as [string, null]] : []),
+      ...(board === null ? [] : [[`bare-metal/${board.image.name}`, null] as [string, null]]),
     ];
     return {
       files: sizes
@@ -59,6 +70,15 @@ export async function planBuild(options: BuildOptions, context: StageContext): P
       commands: [
         ...commands,
         ...plannedModelCompilation(staging, [...emitted.keys()], target, toolchain),
+        ...(board === null
+          ? []
+          : await plannedImage(
+              staging,
+              [...emitted.keys(), ...bareFiles.map(([name]) => name)],
+              board,
+              target,
+              toolchain,
+            )),
         ...runs.commands,
       ],
       notes: [
@@ -78,5 +98,8 @@ function plannedModule(
 ): [string, number][] {
   requireModuleSize(emitted.get('model.blob')!);
   const texts = emitModule('0'.repeat(64), golden); // ids have one length
-  return [...texts].map(([path, text]) => [path, Buffer.byteLength(text)]);
+  return sizesOf(texts);
 }
+
+const sizesOf = (texts: ReadonlyMap<string, string>): [string, number][] =>
+  [...texts].map(([path, text]) => [path, Buffer.byteLength(text)]);

@@ -27,6 +27,7 @@ export interface ManifestInput {
   readonly quantizedSha256: string;
   readonly singleFile: boolean;
   readonly kernelModule: Manifest['kernelModule'];
+  readonly bareMetal: Manifest['bareMetal'];
   readonly files: Readonly<Record<string, string>>;
 }
 
@@ -93,6 +94,7 @@ export function composeManifest(input: ManifestInput): Manifest {
     ...(source.vocabulary === undefined ? {} : { vocabulary: source.vocabulary }),
     singleFile: input.singleFile,
     ...(input.kernelModule === undefined ? {} : { kernelModule: input.kernelModule }),
+    ...(input.bareMetal === undefined ? {} : { bareMetal: input.bareMetal }),
     memory: {
       blobBytes: blob.blobBytes,
       weightsBytes,

@@ -62,6 +62,12 @@ const record =
     return null;
   };
 
+/** For what not every bundle has. */
+const orAbsent =
+  (check: Check): Check =>
+  (value, path) =>
+    value === undefined ? null : check(value, path);
+
 const sampling = record({ temperatureQ16: count, topK: count, topPQ16: count, seed: text });
 const emulator = record({ program: text, args: listOf(text), package: text });
 
@@ -99,6 +105,12 @@ const manifest = record({
   logitsFrac: count,
   tokenizer: is('boolean'),
   singleFile: is('boolean'),
+  bareMetal: orAbsent(
+    record({
+      ...{ board: text, image: text, imageBytes: count, loadAddress: count },
+      ...{ memoryBytes: count, stackBytes: count },
+    }),
+  ),
   memory: record({
     ...{ blobBytes: count, weightsBytes: count, arenaBytes: count, stateBytes: count },
     ...{ kvCacheBytes: count, activationBytes: count, stackBytes: orNull(count) },

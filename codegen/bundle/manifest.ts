@@ -92,6 +92,18 @@ export interface Manifest {
     /** Release of the kernel that embed_model.ko is for; null where there are only sources. */
     readonly kernel: string | null;
   };
+  /** Of bare-metal/, where the bundle has it. */
+  readonly bareMetal?: {
+    /** As --bare-metal names it. */
+    readonly board: string;
+    /** Path in the bundle. */
+    readonly image: string;
+    readonly imageBytes: number;
+    /** Address of the first byte of the image, and the memory from there on that it takes, arena and stack included. */
+    readonly loadAddress: number;
+    readonly memoryBytes: number;
+    readonly stackBytes: number;
+  };
   readonly memory: {
     readonly blobBytes: number;
     readonly weightsBytes: number;

@@ -63,6 +63,10 @@ const options = {
     'headers of the kernel that the module is for',
     'those of the running kernel; without any, only sources',
   ),
+  'bare-metal': text(
+    'BOARD',
+    'add an image that runs without an operating system: virt-aarch64, raspi3b, virt-riscv64 or sifive_u',
+  ),
   prompt: prompt(
     'what the model goes on from, in the golden runs and in the run after the build',
     'a few words',
@@ -146,6 +150,7 @@ async function buildOptions(values: OptionValues<typeof options>): Promise<Build
     fetch: !values['no-fetch'],
     singleFile: values['single-file'],
     kernelModule: values['kernel-module'],
+    bareMetal: values['bare-metal'],
     kernelHeaders: values['kernel-headers'],
     tokenizer: !values['no-tokenizer'],
     prompt: values.prompt,

@@ -7,8 +7,6 @@ const proveFirst =
   'embed-model deploy proves a bundle on the board; then copy its bin/em-run and model.blob to where they shall stay';
 const ownPlan =
   'write a PLAN.json by hand and give it to --quantize; embed-model inspect CHECKPOINT shows sizes';
-const freestanding =
-  'src/ of a bundle is freestanding C that can be compiled into anything; its interface is src/em.h';
 const validate =
   'embed-model eval BUNDLE --text FILE measures what quantization costs and judges it by a limit of 2 %';
 
@@ -23,7 +21,6 @@ export const laterOptions: Readonly<Record<string, string>> = {
   'max-bytes': 'embed-model inspect CHECKPOINT shows how large the blob of every --quantize is',
   search: ownPlan,
   generations: ownPlan,
-  'bare-metal': freestanding,
 };
 
 /** EM1206. */

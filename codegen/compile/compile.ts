@@ -121,29 +121,36 @@ export interface PlannedCompilation {
   readonly runnerCommands: readonly PlannedCommand[];
 }
 
+/** The objects and the commands of compileLibrary; nothing is started. */
+export function plannedLibrary(options: CompileOptions) {
+  const { toolchain, root, outDir } = options;
+  const flags = libraryFlags(toolchain.candidate, root);
+  const objects = objectsOf(options, toolchain.objdump === null);
+  const compile = objects.flatMap((one) => compileCommands(options, flags, one));
+  const members = objects.map(({ object }) => object);
+  const commands: PlannedCommand[] = [
+    ...compile.map((command) => ({ command, cwd: root })),
+    { command: archiveCommand(toolchain, archiveIn(outDir), members), cwd: null },
+  ];
+  return { objects, commands };
+}
+
 /** The commands of compileLibrary and linkRunner for the same options; nothing is started. */
 export function plannedCompilation(
   library: CompileOptions,
   runner: Omit<RunnerOptions, 'library'>,
 ): PlannedCompilation {
   const { toolchain, root } = library;
-  const archive = archiveIn(library.outDir);
-  const all = (options: CompileOptions, flags: readonly string[], withListings: boolean) => {
-    const objects = objectsOf(options, withListings);
-    return { objects, commands: objects.flatMap((one) => compileCommands(options, flags, one)) };
-  };
-  const ofLibrary = all(library, libraryFlags(toolchain.candidate, root), toolchain.objdump === null);
-  const ofRunner = all(runner, runnerFlags(toolchain.candidate, root), false);
-  const paths = ({ objects }: typeof ofLibrary) => objects.map(({ object }) => object);
-  const link = linkCommand(toolchain, paths(ofRunner), archive, runner.output);
-  const inRoot = (command: readonly string[]) => ({ command, cwd: root });
+  const { objects, commands: libraryCommands } = plannedLibrary(library);
+  const flags = runnerFlags(toolchain.candidate, root);
+  const runnerObjects = objectsOf(runner, false);
+  const members = runnerObjects.map(({ object }) => object);
+  const link = linkCommand(toolchain, members, archiveIn(library.outDir), runner.output);
+  const compile = runnerObjects.flatMap((one) => compileCommands(runner, flags, one));
   return {
-    objects: ofLibrary.objects,
-    libraryCommands: [
-      ...ofLibrary.commands.map(inRoot),
-      { command: archiveCommand(toolchain, archive, paths(ofLibrary)), cwd: null },
-    ],
-    runnerCommands: [...ofRunner.commands, link].map(inRoot),
+    objects,
+    libraryCommands,
+    runnerCommands: [...compile, link].map((command) => ({ command, cwd: root })),
   };
 }
 

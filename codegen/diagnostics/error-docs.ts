@@ -14,7 +14,7 @@ const sections: readonly (readonly [prefix: string, title: string])[] = [
   ['EM31', 'Audit of the compiled code'],
   ['EM32', 'Running'],
   ['EM40', 'Boards'],
-  ['EM50', 'Kernel modules'],
+  ['EM50', 'Kernel modules, bare metal'],
   ['EM90', 'embed-model itself'],
 ];
 

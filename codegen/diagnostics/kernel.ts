@@ -1,6 +1,6 @@
 import type { Diagnostic } from './catalog.js';
 
-/** EM50xx: kernel modules. */
+/** EM50xx: kernel modules, and machines without an operating system. */
 export const kernelDiagnostics = {
   EM5001: {
     what: 'weights are larger than a kernel module may have',
@@ -19,6 +19,21 @@ export const kernelDiagnostics = {
   },
   EM5004: {
     what: 'compiled model needs more stack than a kernel has to give',
+    fix: 'report this with the model that it happens with; a program in user space is not concerned',
+    exit: 1,
+  },
+  EM5005: {
+    what: 'model does not fit the memory of the board',
+    fix: 'use fewer bits (--quantize int4), a smaller --context, or a board with more memory',
+    exit: 2,
+  },
+  EM5006: {
+    what: 'board has another processor than the target',
+    fix: 'give a --target of the architecture shown',
+    exit: 2,
+  },
+  EM5007: {
+    what: 'compiled model needs more stack than an image without an operating system has',
     fix: 'report this with the model that it happens with; a program in user space is not concerned',
     exit: 1,
   },

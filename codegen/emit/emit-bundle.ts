@@ -99,6 +99,10 @@ export function plannedEmission(input: EmitInput): Map<string, number> {
   return new Map<string, number>([['model.blob', layout.blob.blobBytes], ...sizes]);
 }
 
+/** Bytes of the arena that the sources of emitBundle would ask for. */
+export const plannedArenaBytes = ({ model, target }: Pick<EmitInput, 'model' | 'target'>): number =>
+  planMemory(model.graph, BATCH, kernelSetOf(target.kernelSet)).arenaBytes;
+
 /** Writes src/, runner/ and model.blob below `folder`. */
 export async function emitBundle(
   folder: string,

@@ -1,0 +1,75 @@
+/** Machines that images without an operating system are made for, as data. */
+import type { Architecture } from '../../targets/target.js';
+
+export interface BareMetalBoard {
+  readonly name: string;
+  readonly description: string;
+  readonly arch: Architecture;
+  /** A file of templates/bare-metal/uart, without .c, and the address of its registers. */
+  readonly uart: { readonly driver: 'pl011' | 'ns16550' | 'sifive'; readonly address: number };
+  /** Memory that the image may use, in bytes. */
+  readonly ram: { readonly start: number; readonly bytes: number };
+  /** Where the image lies, and where the processor begins. */
+  readonly loadAddress: number;
+  /** The file that the board boots: an ELF file, or the bytes of memory from loadAddress on. */
+  readonly image: { readonly name: string; readonly format: 'elf' | 'binary' };
+  /** How it is switched off; null where it cannot be. */
+  readonly powerOff:
+    | { readonly kind: 'psci' }
+    | { readonly kind: 'finisher'; readonly address: number }
+    | null;
+  /** The hart that runs the model; others wait. RISC-V only. */
+  readonly hart: number | null;
+}
+
+const MiB = 1 << 20;
+
+const elf = { name: 'em-bare.elf', format: 'elf' } as const;
+
+export const bareMetalBoards: readonly BareMetalBoard[] = [
+  {
+    name: 'virt-aarch64',
+    description: "QEMU's virt machine for 64-bit Arm",
+    arch: 'aarch64',
+    uart: { driver: 'pl011', address: 0x09000000 },
+    ram: { start: 0x40000000, bytes: 512 * MiB },
+    loadAddress: 0x40080000, // QEMU puts the device tree at the start
+    image: elf,
+    powerOff: { kind: 'psci' },
+    hart: null,
+  },
+  {
+    name: 'raspi3b',
+    description: 'Raspberry Pi 3B',
+    arch: 'aarch64',
+    uart: { driver: 'pl011', address: 0x3f201000 },
+    // The graphics processor has the rest of the gigabyte.
+    ram: { start: 0, bytes: 896 * MiB },
+    loadAddress: 0x80000,
+    image: { name: 'kernel8.img', format: 'binary' },
+    powerOff: null,
+    hart: null,
+  },
+  {
+    name: 'virt-riscv64',
+    description: "QEMU's virt machine for RISC-V",
+    arch: 'riscv64',
+    uart: { driver: 'ns16550', address: 0x10000000 },
+    ram: { start: 0x80000000, bytes: 512 * MiB },
+    loadAddress: 0x80000000,
+    image: elf,
+    powerOff: { kind: 'finisher', address: 0x100000 },
+    hart: 0,
+  },
+  {
+    name: 'sifive_u',
+    description: 'SiFive HiFive Unleashed',
+    arch: 'riscv64',
+    uart: { driver: 'sifive', address: 0x10010000 },
+    ram: { start: 0x80000000, bytes: 512 * MiB },
+    loadAddress: 0x80000000,
+    image: elf,
+    powerOff: null,
+    hart: 1, // hart 0 is a small core without floating-point registers, which starts the others
+  },
+];
