@@ -6,6 +6,7 @@ import { EmbedError } from '../codegen/diagnostics/error.js';
 import type { StageContext } from '../codegen/progress.js';
 import { type BenchResult, benchBundle } from './bench-bundle.js';
 import type { Board } from './boards/board.js';
+import { type Installation, installBundle } from './install/install-bundle.js';
 import { equalsGolden, runRunner } from './run-bundle.js';
 import type { BoardMachine } from './session/board-machine.js';
 import type { SessionOptions } from './session/board-session.js';
@@ -19,6 +20,8 @@ export interface DeployOptions {
   readonly threads: number;
   /** Deploys also what was not accepted. */
   readonly force: boolean;
+  /** Folder on the board that the bundle is put into for boot, once it is proved; null: none. */
+  readonly install: string | null;
 }
 
 export interface DeployFigures {
@@ -27,6 +30,8 @@ export interface DeployFigures {
   /** Golden runs of the manifest, and how many of them came out equal. */
   readonly goldenRuns: number;
   readonly goldenEqual: number;
+  /** Absent where nothing was to be installed, or the bundle is not what it should be. */
+  readonly installation?: Installation;
 }
 
 export interface DeployResult extends BenchResult {
@@ -46,16 +51,27 @@ export async function deployBundle(
 ): Promise<DeployResult> {
   const manifest = readManifest(bundle);
   if (!options.force) refuseUnaccepted(bundle);
+  if (options.install !== null && manifest.golden.length === 0) {
+    const why = 'it has no golden run: what is installed could not be proved at boot';
+    throw new EmbedError('EM4039', { where: bundle, why, fix: 'build it with a prompt: --prompt' });
+  }
   return withBoard(board, manifest, session, async (machine) => {
-    await machine.provide(bundle, manifest);
+    const uploaded = await machine.provide(bundle, manifest);
     const goldenEqual = await runGolden(bundle, manifest, machine, options.threads, context);
     const result = await benchBundle(bundle, { ...options, mode: machine }, context);
     const goldenRuns = manifest.golden.length;
     const matchesGolden = goldenEqual === goldenRuns ? result.output.matchesGolden : false;
+    const installs = options.install !== null && matchesGolden === true;
+    const installation = installs
+      ? await installBundle(machine.session, bundle, manifest, uploaded, options.install)
+      : undefined;
     return {
       ...result,
       output: { ...result.output, matchesGolden },
-      deployment: { sentBytes: machine.sentBytes, goldenRuns, goldenEqual },
+      deployment: {
+        ...{ sentBytes: machine.sentBytes, goldenRuns, goldenEqual },
+        ...(installation === undefined ? {} : { installation }),
+      },
     };
   });
 }

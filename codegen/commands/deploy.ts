@@ -2,11 +2,12 @@
 import type { BoardChoice } from '../../deploy/boards/select-board.js';
 import type { DeployOptions, DeployResult } from '../../deploy/deploy-bundle.js';
 import type { Assignment } from '../../deploy/fleet/assign-bundles.js';
+import type { Installation } from '../../deploy/install/install-bundle.js';
 import type { ReportContent } from '../../deploy/report/report-content.js';
 import { EmbedError } from '../diagnostics/error.js';
 import { boardChoice, boardOptions, sessionOptions } from './board-options.js';
 import { defineCommand, type Invocation } from './command.js';
-import { flag, integer, text } from './option.js';
+import { badValue, flag, integer, type Option, text } from './option.js';
 import { formatBytes } from './quantities.js';
 import { contextRange, exclusive, threadsOption } from './run-options.js';
 import { fieldList } from './text-table.js';
@@ -28,6 +29,9 @@ const options = {
   ),
   repeat: integer('times to measure', { min: 1, max: 10_000 }, 3),
   threads: threadsOption,
+  install: remoteFolder(
+    'put the bundle there for boot, once it is proved; the release before stays until then',
+  ),
   ci: flag('write annotations and a summary for GitHub Actions; on by itself where GITHUB_ACTIONS is true'),
 } as const;
 
@@ -42,6 +46,10 @@ export const deploy = defineCommand({
     'Host keys are checked as ssh checks them. On the board a POSIX shell and the usual small programs ' +
       '(coreutils or busybox) are enough; nothing there needs root, and nothing stays but the folder of ' +
       'boards.json (~/.cache/embed-model).',
+    '--install DIR then puts the bundle below DIR on the board: DIR/current is the release in use, DIR/previous the ' +
+      'one before. The new one becomes current only after it has answered its golden prompts from there. DIR/start, ' +
+      'which a systemd unit runs at boot, proves the current release again and goes back to the previous one ' +
+      'where that fails.',
     'A result that differs from the reference is exit code 1 and is never tried again; a board that cannot ' +
       'be reached, a cut or a time-out is 3; a board that somebody else has is 4.',
     'Several boards (--board pi4,vf2) are served at the same time; what one does stops no other. With --json the ' +
@@ -91,6 +99,7 @@ export const deploy = defineCommand({
         `Would run em-run there ${golden.length} times to compare golden runs, once to warm up, ${values.repeat} times to measure.`,
       );
     }
+    if (values.install !== null) notes.push(`Would put it into ${values.install} there, once it is proved.`);
     return { files: [], commands: [], notes };
   },
   async run(call) {
@@ -113,8 +122,8 @@ export const deploy = defineCommand({
 type Call = Invocation<typeof options>;
 
 function deployOptions({ values }: Call): DeployOptions {
-  const { repeat, threads, tokens, force } = values;
-  return { repeat, threads, tokens, force, promptTokens: values['prompt-tokens'] };
+  const { repeat, threads, tokens, force, install } = values;
+  return { repeat, threads, tokens, force, install, promptTokens: values['prompt-tokens'] };
 }
 
 async function toOne(call: Call, { board, bundle }: Assignment): Promise<ReportContent> {
@@ -148,11 +157,27 @@ async function toFleet(call: Call, assignments: readonly Assignment[]): Promise<
 }
 
 function deploymentSummary({ deployment }: DeployResult): string {
-  const { sentBytes, goldenRuns, goldenEqual } = deployment;
+  const { sentBytes, goldenRuns, goldenEqual, installation } = deployment;
   return fieldList([
     ['upload     ', sentBytes === 0 ? 'nothing: the board had it' : formatBytes(sentBytes)],
     ['golden runs', `${goldenEqual} of ${goldenRuns} equal the reference`],
+    ...(installation === undefined ? [] : [['installed  ', installationText(installation)] as const]),
   ]);
+}
+
+function installationText({ folder, current, previous, startedBy }: Installation): string {
+  const back = previous === null ? 'nothing to go back to' : `${previous.slice(0, 12)} to go back to`;
+  const boot = startedBy === null ? 'nothing starts it at boot yet' : `proved at boot by ${startedBy}`;
+  return `${folder}/current is ${current.slice(0, 12)}, ${back}; ${boot}`;
+}
+
+/** A folder on a board, whose name means nothing to its shell. */
+function remoteFolder(help: string): Option<string | null> {
+  const parse = (value: string, name: string) => {
+    if (/^(~\/|\/)[\w.+@-][\w.+@/-]*$/.test(value)) return value.replace(/\/+$/, '');
+    throw badValue(name, value, 'a folder, absolute or below ~/, of letters, digits and . _ + @ -');
+  };
+  return { placeholder: 'DIR', help, absent: null, defaultText: null, parse };
 }
 
 /** One choice a board. Throws EM1210 where no board is named. */

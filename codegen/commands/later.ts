@@ -3,8 +3,6 @@
  */
 import { EmbedError } from '../diagnostics/error.js';
 
-const proveFirst =
-  'embed-model deploy proves a bundle on the board; then copy its bin/em-run and model.blob to where they shall stay';
 const ownPlan =
   'write a PLAN.json by hand and give it to --quantize; embed-model inspect CHECKPOINT shows sizes';
 const validate =
@@ -14,7 +12,6 @@ export const laterCommands: Readonly<Record<string, string>> = {};
 
 /** By name without dashes. */
 export const laterOptions: Readonly<Record<string, string>> = {
-  install: proveFirst,
   activations: 'activations are quantized dynamically, with a scale a token',
   'max-loss': validate,
   validation: validate,

@@ -117,6 +117,11 @@ export const boardDiagnostics = {
     fix: 'run the command shown on the board to see more',
     exit: 3,
   },
+  EM4039: {
+    what: 'bundle was not installed: it does not answer its golden prompts there',
+    fix: 'check memory and storage of the board; the release that was current before still is',
+    exit: 1,
+  },
   EM4041: {
     what: 'not a result that can be reported',
     fix: 'give files that build, run, bench or deploy wrote with --json',

@@ -18,7 +18,7 @@ export class BoardMachine implements Machine {
   /** Bytes that went over the line for bundles. */
   sentBytes = 0;
 
-  constructor(private readonly session: BoardSession) {}
+  constructor(readonly session: BoardSession) {}
 
   /** Brings the files of a bundle to the board, unless they are there. Returns their folder. Throws as uploadBundle. */
   async provide(bundle: string, manifest: Manifest): Promise<string> {

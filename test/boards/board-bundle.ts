@@ -102,4 +102,11 @@ export function sessionWith(change: Partial<SessionOptions> = {}): SessionOption
   };
 }
 
-export const quickDeploy: DeployOptions = { promptTokens: 4, tokens: 4, repeat: 2, threads: 1, force: false };
+export const quickDeploy: DeployOptions = {
+  promptTokens: 4,
+  tokens: 4,
+  repeat: 2,
+  threads: 1,
+  force: false,
+  install: null,
+};

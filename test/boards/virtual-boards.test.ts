@@ -76,6 +76,21 @@ for (const one of ssh) {
     t.ok((result.memory.peakRssBytes ?? 0) > 0, 'the memory is that of the board');
     t.equal((await deploy(built.bundle, board.ssh)).deployment.sentBytes, 0);
 
+    const installing = { ...quickDeploy, repeat: 1, install: '/root/llm' };
+    const { deployment } = await deployBundle(
+      built.bundle,
+      board.ssh,
+      installing,
+      sessionWith(),
+      quietContext(),
+    );
+    t.match(deployment.installation, { folder: '/root/llm', previous: null, startedBy: null });
+    const look = await BoardSession.open(board.ssh, null, sessionWith());
+    const boot = await look.link.run('readlink /root/llm/current; /root/llm/start', { timeoutMs: 600_000 });
+    await look.close();
+    t.match(boot, { code: 0, stdout: `releases/${deployment.installation?.current}\n` });
+    t.match(boot.stdout, /answers its golden prompts/);
+
     const foreign = ssh.find((other) => other !== one)?.built;
     if (foreign !== undefined && typeof foreign !== 'string') {
       await expectRejection(t, 'EM4032', /the bundle is for/, deploy(foreign.bundle, board.ssh));
