@@ -14,7 +14,7 @@ export const tokenizerDiagnostics = {
   },
   EM1103: {
     what: 'tokenizer model is not supported',
-    fix: 'use a model whose tokenizer is plain byte pair encoding (BPE); Unigram and WordPiece are not supported',
+    fix: 'use a model whose tokenizer is plain byte pair encoding (BPE) or Unigram; WordPiece is not supported',
     exit: 2,
   },
   EM1104: {
@@ -39,12 +39,12 @@ export const tokenizerDiagnostics = {
   },
   EM1108: {
     what: 'normalizer is not supported',
-    fix: 'use a model whose tokenizer normalizes by NFC, or only replaces spaces by U+2581',
+    fix: 'use a model whose tokenizer normalizes by NFC, by a character map of SentencePiece, or only replaces spaces by U+2581',
     exit: 2,
   },
   EM1109: {
     what: 'decoder of the tokenizer is not supported',
-    fix: 'use a model whose tokenizer decodes by ByteLevel, or by Replace, ByteFallback, Fuse and Strip',
+    fix: 'use a model whose tokenizer decodes by ByteLevel, by Metaspace, or by Replace, ByteFallback, Fuse and Strip',
     exit: 2,
   },
   EM1110: {

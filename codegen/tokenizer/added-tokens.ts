@@ -1,6 +1,7 @@
 import { EmbedError } from '../diagnostics/error.js';
 import { requireId } from './bpe-vocabulary.js';
 import { type JsonSection, quoted } from './json-section.js';
+import type { NormalizerSettings } from './pipeline-settings.js';
 import type { AddedToken } from './tokenizer.js';
 import { utf8 } from './utf8.js';
 
@@ -19,7 +20,7 @@ export function readAddedTokens(
   root: JsonSection,
   vocabSize: number,
   idOf: ReadonlyMap<string, number>,
-  normalizer: { readonly nfc: boolean; readonly replacesSpaces: boolean },
+  normalizer: Pick<NormalizerSettings, 'nfc' | 'replacesSpaces' | 'characterMap'>,
 ): AddedTokens {
   const tokens: AddedToken[] = [];
   const contentOf = new Map<number, string>();
@@ -48,7 +49,7 @@ function readAddedToken(
   section: JsonSection,
   id: number,
   content: string,
-  normalizer: { readonly nfc: boolean; readonly replacesSpaces: boolean },
+  normalizer: Pick<NormalizerSettings, 'nfc' | 'replacesSpaces' | 'characterMap'>,
 ): AddedToken {
   const special = section.flag('special', false);
   const normalized = section.flag('normalized', !special);
@@ -58,8 +59,8 @@ function readAddedToken(
       why: `${quoted(content)}: ${why}`,
     });
   if (section.flag('single_word', false)) throw refuse('single_word');
-  if (normalized && normalizer.replacesSpaces) {
-    throw refuse('normalized, with a normalizer that replaces spaces');
+  if (normalized && (normalizer.replacesSpaces || normalizer.characterMap !== null)) {
+    throw refuse('normalized, with a normalizer that replaces spaces or other strings');
   }
   return {
     id,

@@ -4,6 +4,7 @@ import { PickleDict } from '../checkpoint/pytorch/pickle-values.js';
 import { readPytorchFile } from '../checkpoint/pytorch/read-pytorch-file.js';
 import { EmbedError } from '../diagnostics/error.js';
 import { buildMergeTable } from './merge-table.js';
+import { spacesKept } from './settle-spaces.js';
 import type { TokenizerModel } from './tokenizer.js';
 import { utf8 } from './utf8.js';
 
@@ -45,6 +46,8 @@ export function openCharacterTokenizer(path: string, vocabSize: number): Tokeniz
     text,
     silent: new Uint8Array(vocabSize),
     normalizeNfc: false,
+    characterMap: null,
+    spaces: spacesKept,
     preTokenizer: { pattern: 'none', digitsPerPiece: 0, digits: 'none' },
     prefixSpace: 'never',
     symbols: 'characters',
@@ -54,6 +57,7 @@ export function openCharacterTokenizer(path: string, vocabSize: number): Tokeniz
     fuseUnknown: false,
     merges: buildMergeTable(vocabSize, []),
     words: new Uint32Array(0),
+    unigram: null,
     added: [],
     bosId: null,
     stripFirstSpace: false,

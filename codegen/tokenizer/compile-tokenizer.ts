@@ -3,12 +3,12 @@
  * offsets are bytes from its start and multiples of 8. templates/runtime/em_tokenizer.h is the other half of
  * this definition.
  *
- * Header, 48 bytes of u32 (i32 where ids may be absent, which is -1):
+ * Header, 56 bytes of u32 (i32 where ids may be absent, which is -1):
  *    0 magic "EMTK"
- *    4 version, 1
+ *    4 version, 2
  *    8 bytes of the whole table
  *   12 flags, see tableFlag
- *   16 pattern: 0 none, 1 gpt2, 2 cl100k
+ *   16 pattern: 0 none, 1 gpt2, 2 cl100k, 3 words
  *   20 digits a piece has at most (cl100k)
  *   24 digits cut before the pattern: 0 none, 1 each, 2 runs
  *   28 prefix space: 0 never, 1 always, 2 unless there, 3 as 2, but only at the beginning of the text
@@ -16,8 +16,10 @@
  *   36 i32 token of unknown characters
  *   40 i32 token put before a text
  *   44 bytes of the longest text of a token
+ *   48 i32 score of an unknown character (Unigram)
+ *   52 bytes that a byte of text may become by normalization
  *
- * Directory, 15 pairs (u32 offset, u32 count of elements), in this order:
+ * Directory, 18 pairs (u32 offset, u32 count of elements), in this order:
  *    0 text ends      u32[vocabulary + 1]: text of token i is text[ends[i], ends[i + 1])
  *    1 text           u8[]: the texts of all tokens, then the contents of added tokens
  *    2 silent         u8[]: one bit a token, lowest first: decoding leaves the token out
@@ -25,7 +27,7 @@
  *    4 characters     {u32 code point, i32 id}[], ascending; none if merging starts from bytes
  *    5 merge rows     u32[vocabulary + 1]: merges with left token i are merges[rows[i], rows[i + 1])
  *    6 merges         {u32 right, u32 rank, u32 merged}[], within a row ascending by right token
- *    7 words          u32[]: ids ascending by text: pieces that are not merged further
+ *    7 words          u32[]: ids ascending by text: pieces that are not merged further; the tokens of a Unigram vocabulary
  *    8 added          {u32 start in text, u32 bytes, i32 id, u32 flags}[], longest first; see addedFlag
  *    9 class index    u8[]: page of code points [256 i, 256 i + 256)
  *   10 class pages    u8[64 a page]: two bits a code point, lowest first: 0 other, 1 letter, 2 number
@@ -34,19 +36,28 @@
  *   13 parts          u32[]: code points of the decompositions
  *   14 compositions   {u32 first, u32 second, u32 composite}[], ascending by first, then second
  *
- * 9 and 10 are empty without a pattern and without digits, 11 to 14 without NFC.
+ *   15 scores         i32[vocabulary]: log-probabilities of words, all times the same power of two; magnitudes up to 2^30
+ *   16 map units      u32[]: double array of the strings that are replaced, see character-map.ts
+ *   17 map texts      u8[]: what they become, each with a zero behind it
+ *
+ * 9 and 10 are empty without a pattern and without digits, 11 to 14 without NFC, 15 where pairs merge,
+ * 16 and 17 without a map.
  */
 import { characterClassTable } from './character-classes.js';
-import { normalizationTables } from './normalization.js';
+import { nfcGrowth, normalizationTables } from './normalization.js';
 import type { TokenizerModel } from './tokenizer.js';
 
 const magic = 0x4b544d45;
-const version = 1;
-const headerBytes = 48;
+const version = 2;
+const headerBytes = 56;
 
-const tableFlag = { bytes: 1, nfc: 2, fuseUnknown: 4, stripFirstSpace: 8 } as const;
+const tableFlag = {
+  ...{ bytes: 1, nfc: 2, fuseUnknown: 4, stripFirstSpace: 8, unigram: 16 },
+  ...{ trimsLeft: 32, trimsRight: 64, trimsWhite: 128 },
+  ...{ collapsesSpaces: 256, collapsesWhite: 512, readsMark: 1024 },
+} as const;
 const addedFlag = { special: 1, stripLeft: 2, stripRight: 4, normalized: 8 } as const;
-const patternCode = { none: 0, gpt2: 1, cl100k: 2 } as const;
+const patternCode = { none: 0, gpt2: 1, cl100k: 2, words: 3 } as const;
 const digitsCode = { none: 0, each: 1, runs: 2 } as const;
 const prefixCode = { never: 0, always: 1, 'unless-there': 2, 'first-unless-there': 3 } as const;
 
@@ -78,17 +89,36 @@ export function compileTokenizer(model: TokenizerModel): Uint8Array {
 
 function headerWords(model: TokenizerModel, bytes: number): number[] {
   const { preTokenizer } = model;
-  const flags =
-    (model.symbols === 'bytes' ? tableFlag.bytes : 0) |
-    (model.normalizeNfc ? tableFlag.nfc : 0) |
-    (model.fuseUnknown ? tableFlag.fuseUnknown : 0) |
-    (model.stripFirstSpace ? tableFlag.stripFirstSpace : 0);
   return [
-    ...[magic, version, bytes, flags],
+    ...[magic, version, bytes, flagsOf(model)],
     ...[patternCode[preTokenizer.pattern], preTokenizer.digitsPerPiece, digitsCode[preTokenizer.digits]],
     ...[prefixCode[model.prefixSpace], model.vocabSize, model.unknownId ?? -1, model.bosId ?? -1],
     model.text.reduce((longest, text) => Math.max(longest, text.length), 0),
+    ...[model.unigram?.unknown ?? 0, growthOf(model)],
   ];
+}
+
+function flagsOf(model: TokenizerModel): number {
+  const { spaces } = model;
+  const set: Record<keyof typeof tableFlag, boolean> = {
+    bytes: model.symbols === 'bytes',
+    nfc: model.normalizeNfc,
+    fuseUnknown: model.fuseUnknown,
+    stripFirstSpace: model.stripFirstSpace,
+    unigram: model.unigram !== null,
+    trimsLeft: spaces.trimsLeft,
+    trimsRight: spaces.trimsRight,
+    trimsWhite: spaces.trimsWhite,
+    collapsesSpaces: spaces.collapses === 'spaces',
+    collapsesWhite: spaces.collapses === 'white',
+    readsMark: spaces.readsMark,
+  };
+  const names = Object.keys(tableFlag) as (keyof typeof tableFlag)[];
+  return names.reduce((flags, name) => flags | (set[name] ? tableFlag[name] : 0), 0);
+}
+
+function growthOf({ normalizeNfc, characterMap }: TokenizerModel): number {
+  return normalizeNfc ? nfcGrowth : (characterMap?.growth ?? 1);
 }
 
 function partsOf(model: TokenizerModel): Part[] {
@@ -99,8 +129,10 @@ function partsOf(model: TokenizerModel): Part[] {
   for (let i = 0; i < merges.rights.length; i++) {
     mergeWords.set([merges.rights[i], merges.ranks[i], merges.merged[i]], 3 * i);
   }
-  const classed = model.preTokenizer.pattern !== 'none' || model.preTokenizer.digits !== 'none';
+  const { pattern } = model.preTokenizer;
+  const classed = (pattern !== 'none' && pattern !== 'words') || model.preTokenizer.digits !== 'none';
   const classes = classed ? characterClassTable : { index: new Uint8Array(0), pages: new Uint8Array(0) };
+  const mapTexts = model.characterMap?.texts ?? new Uint8Array(0);
   const nfc = model.normalizeNfc ? normalizationTables() : null;
   return [
     words(text.ends),
@@ -118,6 +150,9 @@ function partsOf(model: TokenizerModel): Part[] {
     words(nfc?.decompositions ?? [], 2),
     words(nfc?.parts ?? []),
     words(nfc?.compositions ?? [], 3),
+    words(model.unigram?.pieces ?? []),
+    words(model.characterMap?.units ?? []),
+    { bytes: mapTexts, count: mapTexts.length },
   ];
 }
 

@@ -1,8 +1,10 @@
 import { EmbedError } from '../diagnostics/error.js';
 import { AddedTokenSearch } from './added-token-search.js';
+import { bestPath, type PathPart } from './best-path.js';
 import { mergeSymbols } from './merge-symbols.js';
 import { normalizeNfc } from './normalization.js';
 import { pieceEnds } from './pre-tokenizer.js';
+import { settleSpaces } from './settle-spaces.js';
 import type { TokenizerModel } from './tokenizer.js';
 import { codePointAt, utf8 } from './utf8.js';
 
@@ -50,12 +52,16 @@ class Encoder {
    */
   encode(text: Uint8Array): void {
     this.split(this.raw, text, (start, end) => {
-      const between = text.subarray(start, end);
-      const section = this.model.normalizeNfc ? normalizeNfc(between) : between;
+      const section = this.normalizedText(text.subarray(start, end));
       this.split(this.normalized, section, (from, to) => {
         this.encodeSection(section.subarray(from, to), start === 0 && from === 0);
       });
     });
+  }
+
+  private normalizedText(text: Uint8Array): Uint8Array {
+    const { normalizeNfc: toNfc, characterMap, spaces } = this.model;
+    return settleSpaces(spaces, toNfc ? normalizeNfc(text) : (characterMap?.apply(text) ?? text));
   }
 
   private split(search: AddedTokenSearch, text: Uint8Array, visit: (start: number, end: number) => void) {
@@ -91,26 +97,40 @@ class Encoder {
   }
 
   private encodePiece(piece: Uint8Array): void {
-    const word = this.findWord(piece);
+    const { unigram, merges } = this.model;
+    const word = unigram === null ? this.findWord(piece) : -1;
     if (word >= 0) {
       this.ids.push(word);
       return;
     }
     if (this.symbols.length < piece.length) this.symbols = new Int32Array(2 * piece.length);
-    const left = mergeSymbols(this.model.merges, this.symbols, this.startSymbols(piece));
+    const left =
+      unigram === null
+        ? mergeSymbols(merges, this.symbols, this.startSymbols(piece))
+        : this.symbolsOf(piece, bestPath(this.model, unigram, piece));
     for (let i = 0; i < left; i++) this.ids.push(this.symbols[i]);
   }
 
   /** Fills this.symbols with the ids that merging starts from. Returns how many. */
   private startSymbols(piece: Uint8Array): number {
-    const { symbols, byteIds, characterIds } = this.model;
-    let count = 0;
-    let afterUnknown = false;
+    const { symbols, characterIds } = this.model;
+    const parts: PathPart[] = [];
     for (let at = 0, next = 0; at < piece.length; at = next) {
       const found = codePointAt(piece, at, piece.length);
       next = symbols === 'bytes' ? at + 1 : at + (found & 7);
       const id = symbols === 'bytes' ? -1 : (characterIds.get(found >> 3) ?? -1);
-      const bytes = piece.subarray(at, next);
+      parts.push({ id, start: at, end: next });
+    }
+    return this.symbolsOf(piece, parts);
+  }
+
+  /** Fills this.symbols with the ids of the parts of a piece: bytes, or the unknown token, for those that have none. */
+  private symbolsOf(piece: Uint8Array, parts: Iterable<PathPart>): number {
+    const { byteIds } = this.model;
+    let count = 0;
+    let afterUnknown = false;
+    for (const { id, start, end } of parts) {
+      const bytes = piece.subarray(start, end);
       const isUnknown = id < 0 && bytes.some((byte) => byteIds[byte] < 0);
       if (id >= 0) this.symbols[count++] = id;
       else if (!isUnknown) for (const byte of bytes) this.symbols[count++] = byteIds[byte];

@@ -2,6 +2,7 @@
 import { BoundedFile } from '../checkpoint/bounded-file.js';
 import { type GgufFile, type GgufValue, readGguf } from '../checkpoint/gguf/read-gguf.js';
 import { EmbedError } from '../diagnostics/error.js';
+import { CharacterMap } from './character-map.js';
 import { JsonSection } from './json-section.js';
 import { cl100kExpression } from './pre-tokenizer.js';
 import { pieceType, scoredTokenizer } from './scored-tokenizer.js';
@@ -35,7 +36,7 @@ const preTokenizers: Readonly<Record<string, unknown>> = {
 const oldFiles: Readonly<Record<string, string>> = { gpt2: 'gpt-2' };
 
 /**
- * Reads tokenizer.ggml.*: "gpt2" (byte-level BPE with merges) or "llama" (SentencePiece's BPE with scores); null where
+ * Reads tokenizer.ggml.*: "gpt2" (byte-level BPE with merges) "llama" (SentencePiece's BPE with scores) or "t5" (its Unigram); null where
  * the file has no vocabulary. vocabSize: rows of the embedding. Throws EM1102, EM1103 (other models), EM1104 (other
  * pre-tokenizers), EM1105 to EM1107.
  */
@@ -46,9 +47,10 @@ export function openGgufTokenizer(path: string, vocabSize: number): TokenizerMod
     const model = metadata.get('tokenizer.ggml.model');
     if (model === undefined || model === 'none' || model === 'no_vocab') return null;
     const vocabulary = new GgufVocabulary(path, metadata);
-    if (model === 'llama') return vocabulary.scored(vocabSize);
+    if (model === 'llama') return vocabulary.scored(vocabSize, 'merge');
+    if (model === 't5') return vocabulary.scored(vocabSize, 'unigram');
     if (model === 'gpt2') return vocabulary.byteLevel(vocabSize);
-    const why = `tokenizer.ggml.model is ${String(model).slice(0, 80)}; supported: gpt2, llama`;
+    const why = `tokenizer.ggml.model is ${String(model).slice(0, 80)}; supported: gpt2, llama, t5`;
     throw new EmbedError('EM1103', { where: path, why });
   } finally {
     file.close();
@@ -69,7 +71,7 @@ class GgufVocabulary {
     this.types = this.numbers('token_type');
   }
 
-  scored(vocabSize: number): TokenizerModel {
+  scored(vocabSize: number, by: 'merge' | 'unigram'): TokenizerModel {
     const scores = this.numbers('scores');
     if (scores === null || this.types === null)
       throw this.malformed('scores', 'beside token_type, for a llama vocabulary');
@@ -86,6 +88,9 @@ class GgufVocabulary {
       vocabSize,
       bosId: this.bosId(true),
       prefixSpace: this.flag('add_space_prefix', true),
+      by,
+      characterMap: CharacterMap.parse(this.characterMapBytes(), this.path),
+      removesExtraSpaces: this.flag('remove_extra_whitespaces', false),
     });
   }
 
@@ -111,6 +116,13 @@ class GgufVocabulary {
     const normalizer = this.preName() === 'qwen2' ? { type: 'NFC' } : null;
     const section = new JsonSection(this.path, 'tokenizer.ggml', { ...root, normalizer });
     return { ...tokenizerOf(section, null, vocabSize), bosId: this.bosId(false) };
+  }
+
+  private characterMapBytes(): Uint8Array {
+    const bytes = this.get('precompiled_charsmap') ?? [];
+    const isBytes = (x: unknown) => typeof x === 'number' && Number.isInteger(x) && x >= -128 && x < 256;
+    if (!Array.isArray(bytes) || !bytes.every(isBytes)) throw this.malformed('precompiled_charsmap', 'bytes');
+    return Uint8Array.from(bytes as readonly number[]);
   }
 
   private preName(): string {

@@ -3,6 +3,7 @@ import { BoundedFile } from '../checkpoint/bounded-file.js';
 import { EmbedError } from '../diagnostics/error.js';
 import { buildMergeTable } from './merge-table.js';
 import { mergesByScore, type ScoredToken } from './merges-by-score.js';
+import { spacesKept } from './settle-spaces.js';
 import type { TokenizerModel } from './tokenizer.js';
 import { codePointAt } from './utf8.js';
 
@@ -43,6 +44,8 @@ export function openLlama2cTokenizer(path: string, vocabSize: number): Tokenizer
     text: tokens.map(({ bytes }) => decodedText(bytes)),
     silent,
     normalizeNfc: false,
+    characterMap: null,
+    spaces: spacesKept,
     preTokenizer: { pattern: 'none', digitsPerPiece: 0, digits: 'none' },
     prefixSpace: 'always',
     symbols: 'characters',
@@ -52,6 +55,7 @@ export function openLlama2cTokenizer(path: string, vocabSize: number): Tokenizer
     fuseUnknown: false,
     merges: buildMergeTable(vocabSize, mergesByScore(tokens, idOf)),
     words: new Uint32Array(0),
+    unigram: null,
     added: [],
     bosId: runC.bosId,
     stripFirstSpace: true,

@@ -4,8 +4,10 @@
  */
 import type { DiagnosticCode } from '../diagnostics/catalog.js';
 import { EmbedError } from '../diagnostics/error.js';
+import { CharacterMap } from './character-map.js';
 import { type JsonSection, quoted, stepsOf } from './json-section.js';
 import { type PreTokenizer, patternOf } from './pre-tokenizer.js';
+import { type SpaceRules, spacesKept } from './settle-spaces.js';
 import type { TokenizerModel } from './tokenizer.js';
 
 /** The character SentencePiece writes for a space. */
@@ -17,32 +19,65 @@ function refuse(code: DiagnosticCode, step: JsonSection, why: string): EmbedErro
 
 export interface NormalizerSettings {
   readonly nfc: boolean;
+  readonly characterMap: CharacterMap | null;
+  readonly spaces: SpaceRules;
   /** Puts U+2581 before the text. */
   readonly prepends: boolean;
   /** Writes U+2581 for every space. */
   readonly replacesSpaces: boolean;
 }
 
-/** Supported: none, NFC, Prepend of U+2581 with Replace of spaces by U+2581. Throws EM1108. */
+/**
+ * Supported: none, NFC or Precompiled, then Strip, then Replace of several spaces by one; Prepend of U+2581 with Replace of spaces
+ * by U+2581. Throws EM1108.
+ */
 export function readNormalizer(root: JsonSection): NormalizerSettings {
   let [nfc, prepends, replacesSpaces] = [false, false, false];
+  let characterMap: CharacterMap | null = null;
+  let spaces = spacesKept;
   const steps = stepsOf(root, 'normalizer', 'normalizers');
   for (const step of steps) {
     const type = step.text('type');
-    if (type === 'NFC') nfc = true;
+    const first = !nfc && characterMap === null && spaces === spacesKept && !prepends && !replacesSpaces;
+    if (type === 'NFC' && first) nfc = true;
+    else if (type === 'Precompiled' && first) characterMap = readCharacterMap(step);
+    else if (type === 'Strip' && spaces.collapses === 'nothing') spaces = trimming(step, spaces);
+    else if (collapsesSpaces(step)) spaces = { ...spaces, collapses: 'spaces' };
     else if (type === 'Prepend' && step.text('prepend') === spaceCharacter && !prepends) prepends = true;
     else if (type === 'Replace' && isReplacement(step, ' ', spaceCharacter)) replacesSpaces = true;
     else
       throw refuse(
         'EM1108',
         step,
-        `${quoted(step.fields, 120)}; supported: NFC, Prepend and Replace for U+2581`,
+        `${quoted(step.fields, 120)}; supported: NFC or Precompiled, Strip, then Prepend and Replace for spaces`,
       );
   }
   if (prepends && !replacesSpaces) {
     throw refuse('EM1108', steps[0], 'Prepend of U+2581 without Replace of spaces by it');
   }
-  return { nfc, prepends, replacesSpaces };
+  if (prepends && spaces !== spacesKept) {
+    throw refuse('EM1108', steps[0]!, 'Prepend of U+2581 beside Strip or Replace of several spaces');
+  }
+  return { nfc, characterMap, spaces, prepends, replacesSpaces };
+}
+
+function readCharacterMap(step: JsonSection): CharacterMap | null {
+  const text = step.text('precompiled_charsmap') ?? '';
+  return CharacterMap.parse(Buffer.from(text, 'base64'), `${step.file}, ${step.place}`);
+}
+
+function trimming(step: JsonSection, spaces: SpaceRules): SpaceRules {
+  return {
+    ...spaces,
+    trimsLeft: spaces.trimsLeft || step.flag('strip_left', false),
+    trimsRight: spaces.trimsRight || step.flag('strip_right', false),
+    trimsWhite: true,
+  };
+}
+
+function collapsesSpaces(step: JsonSection): boolean {
+  const by = step.fields.content === ' ' || step.fields.content === spaceCharacter;
+  return step.text('type') === 'Replace' && step.section('pattern')?.fields.Regex === ' {2,}' && by;
 }
 
 export interface PreTokenizerSettings {
@@ -51,26 +86,41 @@ export interface PreTokenizerSettings {
   readonly byteLevel: boolean;
   readonly replacesSpaces: boolean;
   readonly prefixSpace: TokenizerModel['prefixSpace'];
+  /** White space only parts words. */
+  readonly splitsAtWhite: boolean;
 }
 
 const onePiece: PreTokenizer = { pattern: 'none', digitsPerPiece: 0, digits: 'none' };
 
 /**
- * Supported: none; Metaspace that does not split; ByteLevel, before it Digits and Split by a known
- * expression. Throws EM1104.
+ * Supported: none; Metaspace, before it WhitespaceSplit; ByteLevel, before it Digits and Split by a known expression.
+ * Throws EM1104.
  */
 export function readPreTokenizer(root: JsonSection): PreTokenizerSettings {
   const steps = stepsOf(root, 'pre_tokenizer', 'pretokenizers');
   const last = steps.at(-1);
   if (last === undefined) {
-    return { preTokenizer: onePiece, byteLevel: false, replacesSpaces: false, prefixSpace: 'never' };
+    return {
+      preTokenizer: onePiece,
+      byteLevel: false,
+      replacesSpaces: false,
+      prefixSpace: 'never',
+      splitsAtWhite: false,
+    };
   }
-  if (last.text('type') === 'Metaspace' && steps.length === 1) return readMetaspace(last);
+  if (last.text('type') === 'Metaspace') {
+    const splitsAtWhite = steps[0]!.text('type') === 'WhitespaceSplit';
+    if (steps.length === (splitsAtWhite ? 2 : 1)) return readMetaspace(last, splitsAtWhite);
+  }
   if (last.text('type') === 'ByteLevel') return readByteLevel(steps.slice(0, -1), last);
-  throw refuse('EM1104', last, `${quoted(last.fields, 120)}; supported: ByteLevel, Split, Digits, Metaspace`);
+  throw refuse(
+    'EM1104',
+    last,
+    `${quoted(last.fields, 120)}; supported: ByteLevel, Split, Digits, Metaspace, WhitespaceSplit`,
+  );
 }
 
-function readMetaspace(step: JsonSection): PreTokenizerSettings {
+function readMetaspace(step: JsonSection, splitsAtWhite: boolean): PreTokenizerSettings {
   const scheme = step.text('prepend_scheme') ?? 'always';
   const schemes = { always: 'unless-there', first: 'first-unless-there', never: 'never' } as const;
   if (!Object.hasOwn(schemes, scheme))
@@ -79,11 +129,15 @@ function readMetaspace(step: JsonSection): PreTokenizerSettings {
   if ((step.text('replacement') ?? spaceCharacter) !== spaceCharacter) {
     throw refuse('EM1104', step, 'Metaspace with another replacement than U+2581');
   }
-  if (step.flag('split', true)) throw refuse('EM1104', step, 'Metaspace that splits at spaces');
+  if (splitsAtWhite && scheme !== 'always') {
+    throw refuse('EM1104', step, `WhitespaceSplit with prepend_scheme ${scheme}`);
+  }
   if (step.flag('add_prefix_space', prefixSpace !== 'never') !== (prefixSpace !== 'never')) {
     throw refuse('EM1104', step, `add_prefix_space contradicts prepend_scheme ${scheme}`);
   }
-  return { preTokenizer: onePiece, byteLevel: false, replacesSpaces: true, prefixSpace };
+  const pattern = splitsAtWhite || step.flag('split', true) ? 'words' : 'none';
+  const preTokenizer = { ...onePiece, pattern } as const;
+  return { preTokenizer, byteLevel: false, replacesSpaces: true, prefixSpace, splitsAtWhite };
 }
 
 function readByteLevel(before: readonly JsonSection[], step: JsonSection): PreTokenizerSettings {
@@ -111,7 +165,13 @@ function readByteLevel(before: readonly JsonSection[], step: JsonSection): PreTo
     settings = { ...settings, pattern: 'gpt2' };
   }
   const prefixSpace = prefixed ? 'unless-there' : 'never';
-  return { preTokenizer: settings, byteLevel: true, replacesSpaces: false, prefixSpace };
+  return {
+    preTokenizer: settings,
+    byteLevel: true,
+    replacesSpaces: false,
+    prefixSpace,
+    splitsAtWhite: false,
+  };
 }
 
 function readSplit(step: JsonSection): Pick<PreTokenizer, 'pattern' | 'digitsPerPiece'> {
@@ -138,7 +198,7 @@ export interface DecoderSettings {
 }
 
 /**
- * Supported: ByteLevel; Replace of U+2581, ByteFallback, Fuse, Strip of one leading space, in this order.
+ * Supported: ByteLevel; Metaspace; Replace of U+2581, ByteFallback, Fuse, Strip of one leading space, in this order.
  * Throws EM1109.
  */
 export function readDecoder(root: JsonSection): DecoderSettings {
@@ -146,7 +206,11 @@ export function readDecoder(root: JsonSection): DecoderSettings {
   const types = steps.map((step) => step.text('type'));
   const none = { byteLevel: false, replacesSpaces: false, bytesByName: false, stripsFirstSpace: false };
   if (types.join() === 'ByteLevel') return { ...none, byteLevel: true };
-  const supported = 'ByteLevel, or Replace, ByteFallback, Fuse, Strip in this order';
+  if (types.join() === 'Metaspace') {
+    const { prefixSpace } = readMetaspace(steps[0]!, false);
+    return { ...none, replacesSpaces: true, stripsFirstSpace: prefixSpace !== 'never' };
+  }
+  const supported = 'ByteLevel, Metaspace, or Replace, ByteFallback, Fuse, Strip in this order';
   if (steps.length === 0) {
     throw new EmbedError('EM1109', { where: root.file, why: `no decoder; supported: ${supported}` });
   }

@@ -5,9 +5,9 @@ import { codePointAt, damagedByte } from './utf8.js';
 export interface PreTokenizer {
   /**
    * gpt2: the expression of GPT-2. cl100k: that of GPT-4, Llama 3 (numbers of up to three digits) and Qwen 2
-   * (single digits), see patternOf. none: a text is one piece.
+   * (single digits), see patternOf. words: every space, and U+2581 for one, begins a piece. none: a text is one piece.
    */
-  readonly pattern: 'none' | 'gpt2' | 'cl100k';
+  readonly pattern: 'none' | 'gpt2' | 'cl100k' | 'words';
   /** cl100k: digits a piece has at most. */
   readonly digitsPerPiece: number;
   /**
@@ -58,6 +58,7 @@ export function* pieceEnds(
     const stop = settings.digits === 'none' ? end : digitsEnd(settings.digits, text, at, end);
     while (at < stop) {
       if (settings.pattern === 'none') at = stop;
+      else if (settings.pattern === 'words') at = wordEnd(text, at, stop);
       else if (settings.pattern === 'gpt2') at = gpt2End(text, at, stop);
       else at = cl100kEnd(text, at, stop, settings.digitsPerPiece);
       yield at;
@@ -100,6 +101,16 @@ function digitsEnd(digits: 'each' | 'runs', text: Uint8Array, at: number, end: n
     if (character.class === number || stop >= end) return stop;
     stop = character.end;
   }
+}
+
+/** Before the next space or U+2581. */
+function wordEnd(text: Uint8Array, at: number, end: number): number {
+  let stop = characterAt(text, at, end).end;
+  for (let next = characterAt(text, stop, end); stop < end; next = characterAt(text, stop, end)) {
+    if (next.code === 0x20 || next.code === 0x2581) break;
+    stop = next.end;
+  }
+  return stop;
 }
 
 /** 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ */

@@ -1,8 +1,11 @@
 /** Tokenizers of SentencePiece whose pairs merge by the score of what they become. */
 import { EmbedError } from '../diagnostics/error.js';
+import type { CharacterMap } from './character-map.js';
 import { buildMergeTable } from './merge-table.js';
 import { mergesByScore } from './merges-by-score.js';
+import { type SpaceRules, spacesKept } from './settle-spaces.js';
 import type { AddedToken, TokenizerModel } from './tokenizer.js';
+import { unigramScores } from './unigram-scores.js';
 import { codePointAt } from './utf8.js';
 
 /** sentencepiece_model.proto, SentencePiece.Type; GGUF's token_type has the same numbers. */
@@ -22,19 +25,24 @@ export interface ScoredSettings {
   readonly bosId: number | null;
   /** Whether a space goes before a text. */
   readonly prefixSpace: boolean;
+  /** merge: neighbours become the piece of the highest score; unigram: a text the pieces with the highest sum of scores. */
+  readonly by: 'merge' | 'unigram';
+  readonly characterMap: CharacterMap | null;
+  /** Runs of spaces are one space, and none stands at the beginning or end. */
+  readonly removesExtraSpaces: boolean;
 }
 
 const space = Buffer.from('\u2581').toString('latin1');
 const byteName = /^<0x([0-9A-F]{2})>$/;
 
 /**
- * The tokenizer of these pieces: characters first, bytes for those without a piece, then always the neighbours whose
+ * The tokenizer of these pieces, bytes for characters without one. By merging: characters first, then always the neighbours whose
  * text together is the piece of the highest score, the leftmost among equals. Control pieces are special added tokens,
  * user-defined ones are added tokens. Throws EM1105 for more pieces than the embedding has rows, EM1106 for a vocabulary
  * that contradicts itself.
  */
 export function scoredTokenizer(pieces: readonly Piece[], settings: ScoredSettings): TokenizerModel {
-  const { source, vocabSize, bosId, prefixSpace } = settings;
+  const { source, vocabSize, bosId, prefixSpace, characterMap } = settings;
   if (pieces.length > vocabSize) {
     const why = `has ${pieces.length} tokens, the embedding ${vocabSize} rows`;
     throw new EmbedError('EM1105', { where: source, why });
@@ -64,10 +72,6 @@ export function scoredTokenizer(pieces: readonly Piece[], settings: ScoredSettin
     }
   }
   added.sort((a, b) => b.content.length - a.content.length || a.id - b.id);
-  const mergeable = pieces.map(({ score, type }, id) => ({
-    score: type === pieceType.normal ? score : Number.NEGATIVE_INFINITY,
-    bytes: spelled[id]!,
-  }));
   const text = new Array<Uint8Array>(vocabSize).fill(new Uint8Array(0));
   for (const [id, { type }] of pieces.entries()) {
     text[id] =
@@ -81,6 +85,8 @@ export function scoredTokenizer(pieces: readonly Piece[], settings: ScoredSettin
     text,
     silent,
     normalizeNfc: false,
+    characterMap,
+    spaces: spaceRules(settings),
     preTokenizer: { pattern: 'none', digitsPerPiece: 0, digits: 'none' },
     prefixSpace: prefixSpace ? 'always' : 'never',
     symbols: 'characters',
@@ -88,12 +94,42 @@ export function scoredTokenizer(pieces: readonly Piece[], settings: ScoredSettin
     characterIds: characterIds(idOf),
     unknownId,
     fuseUnknown: true,
-    merges: buildMergeTable(vocabSize, mergesByScore(mergeable, idOf)),
-    words: new Uint32Array(0),
+    ...wordsOrMerges(pieces, spelled, text, settings, idOf),
     added,
     bosId,
     stripFirstSpace: prefixSpace,
   };
+}
+
+/** The scores of normal pieces alone count. */
+function wordsOrMerges(
+  pieces: readonly Piece[],
+  spelled: readonly string[],
+  text: readonly Uint8Array[],
+  { vocabSize, by }: ScoredSettings,
+  idOf: ReadonlyMap<string, number>,
+): Pick<TokenizerModel, 'merges' | 'words' | 'unigram'> {
+  if (by === 'merge') {
+    const mergeable = pieces.map(({ score, type }, id) => ({
+      score: type === pieceType.normal ? score : Number.NEGATIVE_INFINITY,
+      bytes: spelled[id]!,
+    }));
+    const merges = buildMergeTable(vocabSize, mergesByScore(mergeable, idOf));
+    return { merges, words: new Uint32Array(0), unigram: null };
+  }
+  const scores = text.map((_, id) => (pieces[id]?.type === pieceType.normal ? pieces[id].score : null));
+  const words = Uint32Array.from(idOf.values()).filter((id) => text[id]!.length > 0);
+  return {
+    merges: buildMergeTable(vocabSize, []),
+    words: words.sort((a, b) => Buffer.compare(text[a]!, text[b]!)),
+    unigram: unigramScores(scores),
+  };
+}
+
+function spaceRules({ by, removesExtraSpaces }: ScoredSettings): SpaceRules {
+  const readsMark = by === 'unigram';
+  if (!removesExtraSpaces) return { ...spacesKept, readsMark };
+  return { trimsLeft: true, trimsRight: true, trimsWhite: false, collapses: 'spaces', readsMark };
 }
 
 function byteOf(source: string, id: number, text: string): number {

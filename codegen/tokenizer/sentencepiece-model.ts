@@ -1,6 +1,7 @@
 /** tokenizer.model: the protocol buffer of SentencePiece. */
 import { BoundedFile } from '../checkpoint/bounded-file.js';
 import { EmbedError } from '../diagnostics/error.js';
+import { CharacterMap } from './character-map.js';
 import type { JsonSection } from './json-section.js';
 import { ProtobufReader } from './protobuf-reader.js';
 import { type Piece, pieceType, scoredTokenizer } from './scored-tokenizer.js';
@@ -10,20 +11,22 @@ const mostBytes = 2 ** 27;
 const mostPieces = 2 ** 20;
 const mostPieceBytes = 1024;
 
-const modelTypes: Readonly<Record<number, string>> = { 1: 'Unigram', 2: 'BPE', 3: 'word', 4: 'char' };
+const kinds: Readonly<Record<number, 'unigram' | 'merge'>> = { 1: 'unigram', 2: 'merge' };
+const modelTypes: Readonly<Record<number, string>> = { 3: 'word', 4: 'char' };
 
 interface Model {
   readonly pieces: readonly Piece[];
   readonly modelType: number;
   readonly bosId: number;
-  readonly normalizer: string;
-  readonly hasCharacterMap: boolean;
+  readonly spacesBehind: boolean;
+  /** precompiled_charsmap. */
+  readonly characterMap: Uint8Array;
   readonly addDummyPrefix: boolean;
   readonly removeExtraSpaces: boolean;
 }
 
 /**
- * Reads a tokenizer.model (sentencepiece_model.proto of https://github.com/google/sentencepiece) of the BPE type. `config`
+ * Reads a tokenizer.model (sentencepiece_model.proto of https://github.com/google/sentencepiece) of the BPE or Unigram type. `config`
  * is the tokenizer_config.json beside it: its add_bos_token decides whether a text begins with the bos token, which is so
  * where nothing says it. Throws EM1102 (damaged), EM1103 (other types), EM1105, EM1106, EM1108 (normalization).
  */
@@ -33,24 +36,28 @@ export function openSentencePiece(
   vocabSize: number,
 ): TokenizerModel {
   const model = parseModel(path);
-  if (model.modelType !== 2) {
+  const by = kinds[model.modelType];
+  if (by === undefined) {
     const type = modelTypes[model.modelType] ?? `of type ${model.modelType}`;
-    const fix =
-      model.modelType === 1
-        ? { fix: 'build with --no-tokenizer, or use a model whose tokenizer is BPE' }
-        : {};
-    throw new EmbedError('EM1103', { where: path, why: `the model is ${type}; supported: BPE`, ...fix });
+    throw new EmbedError('EM1103', { where: path, why: `the model is ${type}; supported: BPE, Unigram` });
   }
-  if (model.hasCharacterMap || model.removeExtraSpaces) {
-    const what = model.hasCharacterMap ? `normalization ${model.normalizer}` : 'removal of spaces in a row';
+  if (model.spacesBehind) {
     throw new EmbedError('EM1108', {
       where: path,
-      why: `${what}; supported: identity, with all spaces kept`,
+      why: 'treat_whitespace_as_suffix: spaces belong to the word before',
     });
   }
   const wantsBos = config?.flag('add_bos_token', true) ?? true;
   const bosId = wantsBos && model.bosId >= 0 && model.bosId < model.pieces.length ? model.bosId : null;
-  return scoredTokenizer(model.pieces, { source: path, vocabSize, bosId, prefixSpace: model.addDummyPrefix });
+  return scoredTokenizer(model.pieces, {
+    source: path,
+    vocabSize,
+    bosId,
+    prefixSpace: model.addDummyPrefix,
+    by,
+    characterMap: CharacterMap.parse(model.characterMap, path),
+    removesExtraSpaces: model.removeExtraSpaces,
+  });
 }
 
 function readWhole(path: string): Uint8Array {
@@ -68,11 +75,15 @@ function readWhole(path: string): Uint8Array {
   }
 }
 
-/** ModelProto: 1 pieces, 2 trainer_spec {3 model_type, 41 bos_id}, 3 normalizer_spec; absent fields have their defaults. */
+/** ModelProto: 1 pieces, 2 trainer_spec {3 model_type, 24 treat_whitespace_as_suffix, 41 bos_id}, 3 normalizer_spec; absent fields have their defaults. */
 function parseModel(path: string): Model {
   const pieces: Piece[] = [];
-  let trainer = { modelType: 1, bosId: 1 };
-  let normalizer = { normalizer: '', hasCharacterMap: false, addDummyPrefix: true, removeExtraSpaces: true };
+  let trainer: Trainer = { modelType: 1, bosId: 1, spacesBehind: false };
+  let normalizer: Normalizer = {
+    characterMap: new Uint8Array(0),
+    addDummyPrefix: true,
+    removeExtraSpaces: true,
+  };
   const parts = new Set<number>();
   const message = new ProtobufReader(readWhole(path), path);
   for (const field of message.fields()) {
@@ -107,24 +118,24 @@ function parsePiece(message: ProtobufReader): Piece {
   return piece;
 }
 
-function parseTrainer(message: ProtobufReader, defaults: { modelType: number; bosId: number }) {
-  const trainer = { ...defaults };
+type Trainer = Pick<Model, 'modelType' | 'bosId' | 'spacesBehind'>;
+
+function parseTrainer(message: ProtobufReader, defaults: Trainer): Trainer {
+  let trainer = defaults;
   for (const field of message.fields()) {
-    if (field.number === 3) trainer.modelType = message.integer(field);
-    else if (field.number === 41) trainer.bosId = message.integer(field);
+    if (field.number === 3) trainer = { ...trainer, modelType: message.integer(field) };
+    else if (field.number === 24) trainer = { ...trainer, spacesBehind: message.integer(field) !== 0 };
+    else if (field.number === 41) trainer = { ...trainer, bosId: message.integer(field) };
   }
   return trainer;
 }
 
-type Normalizer = Pick<Model, 'normalizer' | 'hasCharacterMap' | 'addDummyPrefix' | 'removeExtraSpaces'>;
+type Normalizer = Pick<Model, 'characterMap' | 'addDummyPrefix' | 'removeExtraSpaces'>;
 
 function parseNormalizer(message: ProtobufReader, defaults: Normalizer): Normalizer {
   let normalizer = defaults;
   for (const field of message.fields()) {
-    if (field.number === 1)
-      normalizer = { ...normalizer, normalizer: Buffer.from(message.bytes(field)).toString() };
-    else if (field.number === 2)
-      normalizer = { ...normalizer, hasCharacterMap: message.bytes(field).length > 0 };
+    if (field.number === 2) normalizer = { ...normalizer, characterMap: message.bytes(field) };
     else if (field.number === 3) normalizer = { ...normalizer, addDummyPrefix: message.integer(field) !== 0 };
     else if (field.number === 4)
       normalizer = { ...normalizer, removeExtraSpaces: message.integer(field) !== 0 };

@@ -17,7 +17,10 @@ import {
   readPreTokenizer,
   spaceCharacter,
 } from './pipeline-settings.js';
+import type { SpaceRules } from './settle-spaces.js';
 import type { TokenizerModel } from './tokenizer.js';
+import { unigramScores } from './unigram-scores.js';
+import { readUnigramVocabulary, type UnigramVocabulary } from './unigram-vocabulary.js';
 import { utf8 } from './utf8.js';
 
 /** Far above any tokenizer there is: the largest known have 35 MB. */
@@ -47,13 +50,17 @@ export function tokenizerOf(
   vocabSize: number,
 ): TokenizerModel {
   const path = root.file;
-  const vocabulary = readBpeVocabulary(root, vocabSize);
+  const vocabulary = readVocabulary(root, vocabSize);
   const normalizer = readNormalizer(root);
   const pre = readPreTokenizer(root);
   const decoder = readDecoder(root);
   const added = readAddedTokens(root, vocabSize, vocabulary.idOf, normalizer);
   const replacesSpaces = normalizer.replacesSpaces || pre.replacesSpaces;
   requireSameSpelling(path, pre.byteLevel, replacesSpaces, vocabulary, decoder);
+  const scores = 'scores' in vocabulary ? vocabulary.scores : null;
+  if (scores !== null && !pre.replacesSpaces) {
+    throw new EmbedError('EM1104', { where: path, why: 'a Unigram vocabulary without Metaspace' });
+  }
   const ids = new Map(vocabulary.idOf);
   for (const [id, content] of added.contentOf) ids.set(content, id);
 
@@ -66,6 +73,8 @@ export function tokenizerOf(
     text,
     silent,
     normalizeNfc: normalizer.nfc,
+    characterMap: normalizer.characterMap,
+    spaces: spaceRules(normalizer.spaces, pre.splitsAtWhite, scores !== null),
     preTokenizer: pre.preTokenizer,
     prefixSpace: normalizer.prepends ? 'always' : pre.prefixSpace,
     symbols: pre.byteLevel ? 'bytes' : 'characters',
@@ -74,11 +83,24 @@ export function tokenizerOf(
     unknownId: vocabulary.unknownId,
     fuseUnknown: vocabulary.fuseUnknown,
     merges: buildMergeTable(vocabSize, vocabulary.merges),
-    words: vocabulary.ignoreMerges ? wordsInOrder(vocabulary, text) : new Uint32Array(0),
+    ...wordsAndScores(vocabulary, scores, text, added),
     added: added.tokens,
     bosId: readBeginToken(root, config, (token) => ids.get(token)),
     stripFirstSpace: decoder.stripsFirstSpace,
   };
+}
+
+function readVocabulary(root: JsonSection, vocabSize: number): BpeVocabulary | UnigramVocabulary {
+  const model = root.section('model');
+  return model?.text('type') === 'Unigram'
+    ? readUnigramVocabulary(model, vocabSize)
+    : readBpeVocabulary(root, vocabSize);
+}
+
+/** WhitespaceSplit leaves one space between words, whatever white space was there. */
+function spaceRules(rules: SpaceRules, splitsAtWhite: boolean, readsMark: boolean): SpaceRules {
+  if (!splitsAtWhite) return { ...rules, readsMark };
+  return { trimsLeft: true, trimsRight: true, trimsWhite: true, collapses: 'white', readsMark };
 }
 
 /** The object that a JSON file of a tokenizer holds. Throws EM1102. */
@@ -169,6 +191,35 @@ function characterTokens(idOf: ReadonlyMap<string, number>, replacesSpaces: bool
   }
   if (replacesSpaces) ids.set(0x20, idOf.get(spaceCharacter)!);
   return ids;
+}
+
+function wordsAndScores(
+  vocabulary: BpeVocabulary,
+  scores: readonly number[] | null,
+  text: readonly Uint8Array[],
+  added: AddedTokens,
+): Pick<TokenizerModel, 'words' | 'unigram'> {
+  if (scores === null) {
+    return {
+      words: vocabulary.ignoreMerges ? wordsInOrder(vocabulary, text) : new Uint32Array(0),
+      unigram: null,
+    };
+  }
+  const pieces = new Uint32Array(
+    [...vocabulary.idOf]
+      .filter(([token, id]) => {
+        const isByte = vocabulary.byteFallback && byteName.test(token);
+        return (
+          token !== '' &&
+          !isByte &&
+          !token.includes(' ') &&
+          id !== vocabulary.unknownId &&
+          !added.contentOf.has(id)
+        );
+      })
+      .map(([, id]) => id),
+  ).sort((a, b) => Buffer.compare(text[a]!, text[b]!));
+  return { words: pieces, unigram: unigramScores(text.map((_, id) => scores[id] ?? null)) };
 }
 
 /** Ids of the vocabulary that are written in the byte alphabet, ascending by the bytes they stand for. */

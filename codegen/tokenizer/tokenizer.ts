@@ -3,13 +3,16 @@ import { dirname, join } from 'node:path';
 import { BoundedFile } from '../checkpoint/bounded-file.js';
 import { type FileFormat, recognizeFormat } from '../checkpoint/recognize-format.js';
 import { EmbedError } from '../diagnostics/error.js';
+import type { CharacterMap } from './character-map.js';
 import { openCharacterTokenizer } from './character-tokenizer.js';
 import { openGgufTokenizer } from './gguf-tokenizer.js';
 import { openLlama2cTokenizer } from './llama2c-tokenizer.js';
 import type { MergeTable } from './merge-table.js';
 import type { PreTokenizer } from './pre-tokenizer.js';
 import { openSentencePiece } from './sentencepiece-model.js';
+import type { SpaceRules } from './settle-spaces.js';
 import { openTokenizerJson, readTokenizerConfig } from './tokenizer-json.js';
+import type { UnigramScores } from './unigram-scores.js';
 import { openVocabMerges } from './vocab-merges.js';
 
 /** A token that is found in the text before anything else is done with it, such as <|endoftext|>. */
@@ -27,7 +30,7 @@ export interface AddedToken {
 }
 
 /**
- * A tokenizer by byte pair encoding, whatever file it came from: plain data, from which encodeText,
+ * A tokenizer by byte pair encoding or of the Unigram kind, whatever file it came from: plain data, from which encodeText,
  * TextDecoding and the C (by way of compileTokenizer) give the same ids and the same text.
  */
 export interface TokenizerModel {
@@ -40,6 +43,9 @@ export interface TokenizerModel {
   /** 1 for ids that decoding leaves out; vocabSize entries. */
   readonly silent: Uint8Array;
   readonly normalizeNfc: boolean;
+  /** Strings that are replaced, or null; never with normalizeNfc. */
+  readonly characterMap: CharacterMap | null;
+  readonly spaces: SpaceRules;
   readonly preTokenizer: PreTokenizer;
   /**
    * A space put before a text, and before what follows an added token: always, unless one stands there
@@ -60,9 +66,12 @@ export interface TokenizerModel {
   readonly fuseUnknown: boolean;
   readonly merges: MergeTable;
   /**
-   * Ids ascending by their text: pieces that are such a text are not merged (ignore_merges). Empty otherwise.
+   * Ids ascending by their text: pieces that are such a text are not merged (ignore_merges); with scores, the tokens that
+   * text is made of. Empty otherwise.
    */
   readonly words: Uint32Array;
+  /** Of a Unigram vocabulary: text becomes the words with the highest sum. null: pairs merge. */
+  readonly unigram: UnigramScores | null;
   /** Longest content first: the order in which they are tried. */
   readonly added: readonly AddedToken[];
   /** The token that the tokenizer's configuration puts before a text, or null. */

@@ -24,7 +24,11 @@ export function prunedTokenizer(model: TokenizerModel, kept: Int32Array): Tokeni
     ),
     unknownId: renamed(model.unknownId),
     merges: buildMergeTable(kept.length, left),
-    words: model.words.map((old) => newId[old]!).filter((id) => id < model.vocabSize),
+    words: model.words.filter((old) => newId[old]! >= 0).map((old) => newId[old]!),
+    unigram: model.unigram && {
+      ...model.unigram,
+      pieces: Int32Array.from(kept, (old) => model.unigram!.pieces[old]!),
+    },
     added: model.added.map((token) => ({ ...token, id: newId[token.id]! })),
     bosId: renamed(model.bosId),
   };

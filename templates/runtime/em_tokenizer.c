@@ -5,7 +5,7 @@
 #include "em_tokenizer.h"
 
 #define EM_TABLE_MAGIC 0x4b544d45u /* "EMTK" */
-#define EM_TABLE_VERSION 1u
+#define EM_TABLE_VERSION 2u
 
 /* The parts of the directory, in their order. */
 enum {
@@ -24,6 +24,9 @@ enum {
     EM_PART_DECOMPOSITIONS,
     EM_PART_PARTS,
     EM_PART_COMPOSITIONS,
+    EM_PART_SCORES,
+    EM_PART_MAP_UNITS,
+    EM_PART_MAP_TEXTS,
     EM_PART_COUNT
 };
 
@@ -40,6 +43,8 @@ struct em_table_header {
     em_i32 unknown;
     em_i32 bos;
     em_u32 longest;
+    em_i32 unknown_score;
+    em_u32 growth;
     struct {
         em_u32 offset; /* in bytes, from the start of the table */
         em_u32 count;  /* of elements */
@@ -47,7 +52,7 @@ struct em_table_header {
 };
 
 /* Bytes of an element of each part. */
-static const em_u8 em_element_bytes[EM_PART_COUNT] = {4, 1, 1, 4, 8, 4, 12, 4, 16, 1, 1, 4, 8, 4, 12};
+static const em_u8 em_element_bytes[EM_PART_COUNT] = {4, 1, 1, 4, 8, 4, 12, 4, 16, 1, 1, 4, 8, 4, 12, 4, 4, 1};
 
 static em_u32 em_is_id(em_i64 id, em_u32 vocabulary) {
     return id >= 0 && id < (em_i64)vocabulary;
@@ -55,6 +60,10 @@ static em_u32 em_is_id(em_i64 id, em_u32 vocabulary) {
 
 static em_u32 em_is_id_or_none(em_i64 id, em_u32 vocabulary) {
     return id >= -1 && id < (em_i64)vocabulary;
+}
+
+static em_u32 em_is_score(em_i32 score) {
+    return score >= -EM_SCORE_MAX && score <= EM_SCORE_MAX;
 }
 
 /* Offsets that divide `total` elements into rows: ascending, none beyond the end. */
@@ -87,9 +96,11 @@ static em_u32 em_header_fits(const struct em_table_header *h, em_u64 bytes) {
     return vocabulary != 0 && h->parts[EM_PART_TEXT_ENDS].count == (em_u64)vocabulary + 1 &&
            h->parts[EM_PART_MERGE_ROWS].count == (em_u64)vocabulary + 1 &&
            h->parts[EM_PART_SILENT].count == ((em_u64)vocabulary + 7) / 8 && h->parts[EM_PART_BYTE_IDS].count == 256 &&
-           h->pattern <= EM_PATTERN_CL100K && (h->pattern != EM_PATTERN_CL100K || h->digits_per_piece != 0) &&
+           h->pattern <= EM_PATTERN_WORDS && (h->pattern != EM_PATTERN_CL100K || h->digits_per_piece != 0) &&
            h->digits <= EM_DIGITS_RUNS && h->prefix <= EM_PREFIX_FIRST_UNLESS_THERE &&
-           em_is_id_or_none(h->unknown, vocabulary) && em_is_id_or_none(h->bos, vocabulary);
+           em_is_id_or_none(h->unknown, vocabulary) && em_is_id_or_none(h->bos, vocabulary) && h->growth != 0 &&
+           h->growth <= EM_GROWTH_MAX && em_is_score(h->unknown_score) &&
+           h->parts[EM_PART_SCORES].count == ((h->flags & EM_TOKENIZER_UNIGRAM) != 0 ? vocabulary : 0);
 }
 
 static const void *em_part(const struct em_table_header *h, em_u32 part) {
@@ -127,6 +138,11 @@ static em_u32 em_ids_fit(const struct em_tokenizer *t, const struct em_table_hea
     }
     for (em_u32 i = 0; i < t->word_count; i++) {
         if (t->words[i] >= t->vocabulary) {
+            return 0;
+        }
+    }
+    for (em_u32 i = 0; i < h->parts[EM_PART_SCORES].count; i++) {
+        if (!em_is_score(t->scores[i])) {
             return 0;
         }
     }
@@ -178,6 +194,8 @@ em_status em_tokenizer_open(struct em_tokenizer *t, const void *table, em_u64 by
     opened.unknown = h->unknown;
     opened.bos = h->bos;
     opened.longest = h->longest;
+    opened.unknown_score = h->unknown_score;
+    opened.growth = h->growth;
     opened.text_ends = em_part(h, EM_PART_TEXT_ENDS);
     opened.text = em_part(h, EM_PART_TEXT);
     opened.silent = em_part(h, EM_PART_SILENT);
@@ -200,6 +218,11 @@ em_status em_tokenizer_open(struct em_tokenizer *t, const void *table, em_u64 by
     opened.parts = em_part(h, EM_PART_PARTS);
     opened.compositions = em_part(h, EM_PART_COMPOSITIONS);
     opened.composition_count = h->parts[EM_PART_COMPOSITIONS].count;
+    opened.scores = em_part(h, EM_PART_SCORES);
+    opened.map_units = em_part(h, EM_PART_MAP_UNITS);
+    opened.map_unit_count = h->parts[EM_PART_MAP_UNITS].count;
+    opened.map_texts = em_part(h, EM_PART_MAP_TEXTS);
+    opened.map_text_bytes = h->parts[EM_PART_MAP_TEXTS].count;
     if (!em_ids_fit(&opened, h) || !em_unicode_fits(&opened, h)) {
         return EM_E_TOKENIZER;
     }

@@ -8,6 +8,7 @@
  * Method: added tokens such as <|endoftext|> are cut out first; text between them is normalized, cut into pieces by the
  * pre-tokenizer, and each piece goes from bytes or characters to tokens by byte pair encoding (Sennrich et al. 2016):
  * of all neighbours that can merge the pair of lowest rank, of equals the leftmost, until none is left. O(n log n).
+ * A Unigram vocabulary (Kudo 2018) has scores instead: a piece becomes the tokens with the highest sum.
  *
  * SPDX-License-Identifier: MIT-0
  */
@@ -68,6 +69,8 @@ struct em_tokenizer {
     em_u32 vocabulary;       /* ids are below it */
     em_i32 unknown;          /* token of characters that have none, or -1 */
     em_i32 bos;              /* token put before a text, or -1 */
+    em_i32 unknown_score;    /* of a character that is no token, in a Unigram vocabulary */
+    em_u32 growth;           /* bytes that a byte of text may become by normalization, at most EM_GROWTH_MAX */
     em_u32 longest;          /* bytes of the longest text of a token: decoding one writes at most 3 * (longest + 1) */
 
     const em_u32 *text_ends; /* [vocabulary + 1]: text of token i is text[text_ends[i], text_ends[i + 1]) */
@@ -78,7 +81,7 @@ struct em_tokenizer {
     em_u32 character_count;
     const em_u32 *merge_rows; /* [vocabulary + 1]: those of left token i are merges[merge_rows[i], merge_rows[i + 1]) */
     const struct em_token_merge *merges;
-    const em_u32 *words; /* ids ascending by text: pieces that are not merged further */
+    const em_u32 *words; /* ids ascending by text: pieces that are not merged further; the tokens of a Unigram vocabulary */
     em_u32 word_count;
     const struct em_added_token *added; /* longest first */
     em_u32 added_count;
@@ -92,16 +95,32 @@ struct em_tokenizer {
     const em_u32 *parts;
     const struct em_composition *compositions; /* ascending by first, then second */
     em_u32 composition_count;
+    const em_i32 *scores;    /* [vocabulary], magnitudes up to EM_SCORE_MAX; of a Unigram vocabulary */
+    const em_u32 *map_units; /* double array of the strings that are replaced (em_tokenizer_map.c) */
+    em_u32 map_unit_count;   /* 0 for no map */
+    const em_u8 *map_texts;  /* what they become, each with a zero behind it */
+    em_u32 map_text_bytes;
 };
 
 #define EM_TOKENIZER_FROM_BYTES 1u    /* merging starts from bytes, not from characters */
 #define EM_TOKENIZER_NORMALIZES 2u    /* text is brought to Normalization Form C first */
 #define EM_TOKENIZER_FUSES_UNKNOWN 4u /* unknown characters in a row are one token */
 #define EM_TOKENIZER_STRIPS 8u        /* decoding drops a space at the very beginning */
+#define EM_TOKENIZER_UNIGRAM 16u      /* text becomes the words with the highest sum of scores */
+#define EM_TOKENIZER_TRIMS_LEFT 32u   /* spaces at the beginning of a text between added tokens are dropped */
+#define EM_TOKENIZER_TRIMS_RIGHT 64u  /* and at its end */
+#define EM_TOKENIZER_TRIMS_WHITE 128u /* all white space is trimmed, not spaces alone */
+#define EM_TOKENIZER_COLLAPSES_SPACES 256u /* several spaces become one */
+#define EM_TOKENIZER_COLLAPSES_WHITE 512u  /* any white space, one or more, becomes a space */
+#define EM_TOKENIZER_READS_MARK 1024u      /* U+2581 is read as a space */
+
+#define EM_GROWTH_MAX 15u
+#define EM_SCORE_MAX (1 << 30)
 
 #define EM_PATTERN_NONE 0u
 #define EM_PATTERN_GPT2 1u
 #define EM_PATTERN_CL100K 2u /* GPT-4, Llama 3, Qwen 2 */
+#define EM_PATTERN_WORDS 3u  /* every space begins a piece */
 
 #define EM_DIGITS_NONE 0u
 #define EM_DIGITS_EACH 1u /* every digit is a piece */

@@ -1,13 +1,8 @@
 /*
- * em_tokenizer_encode.c - text to token ids: added tokens, normalization, pieces, and what merging starts from.
+ * em_tokenizer_encode.c - text to token ids: added tokens, normalization, pieces, and the symbols they are made of.
  * SPDX-License-Identifier: MIT-0
  */
 #include "em_tokenizer_parts.h"
-
-/* Bytes that one byte of text can become by normalization (UAX #15, maximum expansion of form C in UTF-8). */
-#define EM_NFC_GROWTH 3u
-
-#define EM_SPACE_SYMBOL 0x2581u /* what SentencePiece writes for a space */
 
 /* One call of em_tokenizer_encode. */
 struct em_encoder {
@@ -141,48 +136,82 @@ static em_i32 em_find_character(const struct em_tokenizer *t, em_u32 code) {
     return found < t->character_count && t->characters[found].code == code ? t->characters[found].id : -1;
 }
 
-/* Sets e->symbols to what merging of work[start, end) starts from: characters where they have a token, else bytes. */
-static em_status em_start_symbols(struct em_encoder *e, em_u32 start, em_u32 end) {
+/* Adds a token for work[at, end): `id`, or where that is -1 the tokens of its bytes, or the unknown token. */
+static EM_NOINLINE em_status em_add_symbol(struct em_encoder *e, em_i32 id, em_u32 at, em_u32 end,
+                                           em_u32 *after_unknown) {
     const struct em_tokenizer *t = e->t;
     struct em_symbols *s = &e->symbols;
-    em_u32 by_bytes = t->flags & EM_TOKENIZER_FROM_BYTES;
-    em_u32 after_unknown = 0;
+    em_u32 unknown = 0;
 
-    s->count = 0;
-    for (em_u32 at = start, next; at < end; at = next) {
+    for (em_u32 i = at; id < 0 && i < end; i++) {
+        unknown |= t->byte_ids[e->work[i]] < 0;
+    }
+    if (id >= 0) {
+        s->ids[s->count++] = id;
+    } else if (!unknown) {
+        for (em_u32 i = at; i < end; i++) {
+            s->ids[s->count++] = t->byte_ids[e->work[i]];
+        }
+    } else if (t->unknown < 0) {
+        return EM_E_TEXT;
+    } else if (!*after_unknown || (t->flags & EM_TOKENIZER_FUSES_UNKNOWN) == 0) {
+        s->ids[s->count++] = t->unknown;
+    }
+    *after_unknown = unknown;
+    return EM_OK;
+}
+
+/* Sets e->symbols to what merging of work[start, end) starts from: characters where they have a token, else bytes. */
+static em_status em_start_symbols(struct em_encoder *e, em_u32 start, em_u32 end) {
+    em_u32 by_bytes = e->t->flags & EM_TOKENIZER_FROM_BYTES;
+    em_u32 after_unknown = 0;
+    em_status status = EM_OK;
+
+    e->symbols.count = 0;
+    for (em_u32 at = start, next; at < end && status == EM_OK; at = next) {
         em_u32 code = em_utf8_get(e->work, at, end, &next);
-        em_u32 unknown = 0;
-        em_i32 id = by_bytes ? -1 : em_find_character(t, code);
+        em_i32 id = by_bytes ? -1 : em_find_character(e->t, code);
 
         next = by_bytes ? at + 1 : next;
-        for (em_u32 i = at; id < 0 && i < next; i++) {
-            unknown |= t->byte_ids[e->work[i]] < 0;
-        }
-        if (id >= 0) {
-            s->ids[s->count++] = id;
-        } else if (!unknown) {
-            for (em_u32 i = at; i < next; i++) {
-                s->ids[s->count++] = t->byte_ids[e->work[i]];
-            }
-        } else if (t->unknown < 0) {
-            return EM_E_TEXT;
-        } else if (!after_unknown || (t->flags & EM_TOKENIZER_FUSES_UNKNOWN) == 0) {
-            s->ids[s->count++] = t->unknown;
-        }
-        after_unknown = unknown;
+        status = em_add_symbol(e, id, at, next, &after_unknown);
     }
-    return EM_OK;
+    return status;
+}
+
+/* Sets e->symbols to the tokens of work[start, end) with the highest sum of scores. */
+static em_status em_best_symbols(struct em_encoder *e, em_u32 start, em_u32 end) {
+    em_u32 bytes = end - start, at = start;
+    em_u32 first = em_best_path(e->t, &e->symbols, e->work + start, bytes);
+    em_u32 after_unknown = 0;
+    em_status status = EM_OK;
+
+    e->symbols.count = 0;
+    for (; first < bytes && status == EM_OK; first++) { /* ids are read at the end of a token before they are written */
+        em_u32 next = e->symbols.next[first];
+
+        status = em_add_symbol(e, e->symbols.ids[next - 1], at, start + next, &after_unknown);
+        at = start + next;
+    }
+    return status;
 }
 
 /* Token ids of the piece work[start, end). */
 static em_status em_encode_piece(struct em_encoder *e, em_u32 start, em_u32 end) {
-    em_i32 word = em_find_word(e->t, e->work + start, end - start);
-    em_status status = word >= 0 ? em_push_id(e, word) : em_start_symbols(e, start, end);
+    em_status status;
 
-    if (word >= 0 || status != EM_OK) {
-        return status;
+    if ((e->t->flags & EM_TOKENIZER_UNIGRAM) != 0) {
+        status = em_best_symbols(e, start, end);
+    } else {
+        em_i32 word = em_find_word(e->t, e->work + start, end - start);
+
+        if (word >= 0) {
+            return em_push_id(e, word);
+        }
+        status = em_start_symbols(e, start, end);
+        if (status == EM_OK) {
+            em_merge_symbols(e->t, &e->symbols);
+        }
     }
-    em_merge_symbols(e->t, &e->symbols);
     for (em_u32 i = 0; i < e->symbols.count && status == EM_OK; i++) {
         status = em_push_id(e, e->symbols.ids[i]);
     }
@@ -199,7 +228,7 @@ static em_u32 em_wants_prefix(const struct em_encoder *e, em_u32 start, em_u32 e
         return 0;
     }
     code = em_utf8_get(e->work, start, end, &next);
-    return code != ' ' && (code != EM_SPACE_SYMBOL || (e->t->flags & EM_TOKENIZER_FROM_BYTES) != 0);
+    return code != ' ' && (code != EM_SPACE_MARK || (e->t->flags & EM_TOKENIZER_FROM_BYTES) != 0);
 }
 
 /* Token ids of work[start, end), which holds no added token. work[start - 1] is free for a prefix space. */
@@ -231,11 +260,14 @@ static em_status em_encode_between(struct em_encoder *e, const em_u8 *text, em_u
     if ((e->t->flags & EM_TOKENIZER_NORMALIZES) != 0) {
         status = em_normalize_nfc(e->t, text, bytes, e->symbols.next, 2 * e->limit, e->symbols.heap, e->work + 1,
                                   e->limit - 1, &used);
+    } else if (e->t->map_unit_count != 0) {
+        status = em_map_strings(e->t, text, bytes, e->work + 1, e->limit - 1, &used);
     } else {
         for (em_u32 i = 0; i < bytes; i++) {
             e->work[1 + i] = text[i];
         }
     }
+    used = status == EM_OK ? em_settle_spaces(e->t, e->work + 1, used) : 0;
     while (at < used + 1 && status == EM_OK) {
         struct em_match match = {0, used + 1, used + 1};
         em_u32 found = em_find_added(e, 1, e->work, at, used + 1, &match);
@@ -253,7 +285,7 @@ static em_status em_encode_between(struct em_encoder *e, const em_u8 *text, em_u
 
 /* Symbols and bytes of work memory that a text can need. */
 static em_u64 em_work_limit(const struct em_tokenizer *t, em_u64 text_bytes) {
-    return text_bytes * ((t->flags & EM_TOKENIZER_NORMALIZES) != 0 ? EM_NFC_GROWTH : 1) + 1;
+    return text_bytes * t->growth + 1;
 }
 
 em_u64 em_tokenizer_scratch(const struct em_tokenizer *t, em_u64 text_bytes) {

@@ -65,4 +65,29 @@ void em_merge_symbols(const struct em_tokenizer *t, struct em_symbols *symbols);
 em_status em_normalize_nfc(const struct em_tokenizer *t, const em_u8 *text, em_u32 bytes, em_u32 *codes,
                            em_u32 code_room, em_u64 *heap, em_u8 *out, em_u32 out_room, em_u32 *out_bytes);
 
+/* em_tokenizer_map.c */
+
+/* What SentencePiece writes for a space. */
+#define EM_SPACE_MARK 0x2581u
+
+/*
+ * Replaces the strings of the map: text[0, bytes) into out. EM_E_TOKENIZER: not enough room, which means that the table
+ * says too little of its growth.
+ */
+em_status em_map_strings(const struct em_tokenizer *t, const em_u8 *text, em_u32 bytes, em_u8 *out, em_u32 out_room,
+                         em_u32 *out_bytes);
+
+/* Trims, collapses and reads white space as the flags of the table have it, in place. Returns how many bytes stay. */
+em_u32 em_settle_spaces(const struct em_tokenizer *t, em_u8 *text, em_u32 bytes);
+
+/* em_tokenizer_unigram.c */
+
+/*
+ * The words with the highest sum of scores that together are the text (Viterbi 1967, as SentencePiece searches), of equal
+ * sums the ones whose last is longest, and so on to the front: count of them from symbols->next[first] on, where each
+ * ends. The token that ends at `end` is ids[end - 1], -1 for a character that no token has. Returns first; count is
+ * bytes - first. bytes: at most the limit of the symbols.
+ */
+em_u32 em_best_path(const struct em_tokenizer *t, struct em_symbols *symbols, const em_u8 *text, em_u32 bytes);
+
 #endif /* EM_TOKENIZER_PARTS_H */

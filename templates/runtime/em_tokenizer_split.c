@@ -164,11 +164,29 @@ static em_u32 em_cl100k_end(const struct em_tokenizer *t, const em_u8 *text, em_
     return em_white_space_end(t, text, at, end, 1);
 }
 
+/* Before the next space or mark of one. */
+static em_u32 em_word_end(const em_u8 *text, em_u32 at, em_u32 end) {
+    em_u32 stop, next, code;
+
+    em_utf8_get(text, at, end, &stop);
+    while (stop < end) {
+        code = em_utf8_get(text, stop, end, &next);
+        if (code == ' ' || code == EM_SPACE_MARK) {
+            break;
+        }
+        stop = next;
+    }
+    return stop;
+}
+
 em_u32 em_piece_end(const struct em_tokenizer *t, const em_u8 *text, em_u32 at, em_u32 end) {
     em_u32 contraction;
 
     if (t->pattern == EM_PATTERN_NONE) {
         return end;
+    }
+    if (t->pattern == EM_PATTERN_WORDS) {
+        return em_word_end(text, at, end);
     }
     contraction = em_contraction_end(text, at, end, t->pattern == EM_PATTERN_CL100K);
     if (contraction > at) {

@@ -198,10 +198,12 @@ function describeTokenizer(path: string, vocabSize: number): TokenizerFacts {
 }
 
 function tokenizerText(tokenizer: TokenizerModel): string {
-  const { source, symbols, added, bosId, normalizeNfc } = tokenizer;
+  const { source, symbols, added, bosId, normalizeNfc, characterMap, unigram } = tokenizer;
+  const kind = unigram === null ? `BPE over ${symbols === 'bytes' ? 'bytes' : 'characters'}` : 'Unigram';
   return [
-    `${basename(source)}: BPE over ${symbols === 'bytes' ? 'bytes' : 'characters, bytes for others'}`,
+    `${basename(source)}: ${kind}${symbols === 'bytes' ? '' : ', bytes for others'}`,
     ...(normalizeNfc ? ['NFC'] : []),
+    ...(characterMap === null ? [] : ['character map']),
     formatAmount(added.length, 'added token'),
     bosId === null ? 'nothing put before a text' : `token ${bosId} put before a text`,
   ].join(', ');

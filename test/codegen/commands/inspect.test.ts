@@ -82,7 +82,7 @@ t.test('a llama2.c checkpoint without a tokenizer', async (t) => {
 
 t.test('a tokenizer that cannot be used does not hide the rest', async (t) => {
   const folder = writeCheckpoint(tinyModels[0], join(t.testdir(), 'model'));
-  writeFileSync(join(folder, 'tokenizer.json'), '{"model": {"type": "Unigram"}}');
+  writeFileSync(join(folder, 'tokenizer.json'), '{"model": {"type": "WordPiece"}}');
   t.match(inspectPath(folder).text, /tokenizer +none that can be used: EM1103/);
 });
 

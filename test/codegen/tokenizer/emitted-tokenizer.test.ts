@@ -32,8 +32,15 @@ import {
   TokenizerDriver,
   tokenizerSources,
 } from './tokenizer-driver.js';
+import {
+  characterMapOf,
+  unigramTokenizer,
+  unigramVocabulary,
+  whitespaceSplit,
+} from './unigram-tokenizers.js';
 
 const vocabSize = 1024;
+const needsBoth = { skip: needsCompiler.skip || needsShared('corpora').skip };
 
 function openFolder(folder: string): TokenizerModel {
   return openTokenizerJson(join(folder, 'tokenizer.json'), vocabSize);
@@ -60,6 +67,26 @@ t.test('under AddressSanitizer and UBSan', needsCompiler, async (t) => {
       requireEqual(t, driver, model, texts);
     });
   }
+
+  t.test('a Unigram vocabulary with bytes and a map of strings: texts', async (t) => {
+    const model = openFolder(writeTokenizer(t, mappedUnigram()));
+    const part = fc.constantFrom('ﬁ', 'é', 'e\u0301', 'ﷺ', 'the ', 'fox', '▁', 'x ', '\t', '漢', '\0');
+    const texts = fc.sample(
+      fc.oneof(
+        mixedText,
+        fc.array(part).map((parts) => parts.join('')),
+      ),
+      {
+        numRuns: 500,
+        seed: 33,
+      },
+    );
+    requireEqual(t, driver, model, texts);
+    const [once, twice] = ['ﬁx  ﷺ', 'fix upon him be peace and a blessing'].map((text) =>
+      encodeText(model, text),
+    );
+    t.same(once, twice);
+  });
 
   t.test('any ids', async (t) => {
     for (const json of [byteLevelTokenizer({}, { merges: [] }), characterTokenizer()]) {
@@ -94,7 +121,7 @@ t.test('under AddressSanitizer and UBSan', needsCompiler, async (t) => {
       { ignore_merges: true },
     );
     const unknown = characterTokenizer({}, { byte_fallback: false });
-    for (const json of [everything, characterTokenizer(), unknown]) {
+    for (const json of [everything, characterTokenizer(), unknown, mappedUnigram()]) {
       const model = openFolder(writeTokenizer(t, json));
       const opened = Number(driver.runMode(compileTokenizer(model), 'mutate', '7', '4000'));
       t.ok(opened > 300 && opened < 3700, `${opened} of 4000 opened`);
@@ -161,6 +188,27 @@ t.test('optimized', needsCompiler, async (t) => {
   }
 });
 
+t.test('Unigram: 2,000 lines equal @huggingface/tokenizers', needsBoth, async (t) => {
+  const driver = new TokenizerDriver(temporaryFolder(t), ['-O2']);
+  const lines = corpusLines('prose_validation.txt', 2000);
+  const vocab = unigramVocabulary(lines.slice(0, 1000).join('\n'), 3000, false);
+  for (const components of [{}, whitespaceSplit]) {
+    const folder = writeTokenizer(t, unigramTokenizer(vocab, components));
+    const model = openTokenizerJson(join(folder, 'tokenizer.json'), vocab.length);
+    const other = new HuggingFace(folder);
+    const results = driver.run(
+      compileTokenizer(model),
+      lines.map((text) => ({ text, special: true })),
+    );
+    const different = lines.filter((line, i) => {
+      const ids = other.encode(line, false);
+      return results[i].ids.join() !== ids.join() || [...encodeText(model, line)].join() !== ids.join();
+    });
+    t.same(different, []);
+    t.ok(results.reduce((sum, { ids }) => sum + ids.length, 0) > 50_000);
+  }
+});
+
 t.test('the table is the same for the same model, and says how much text a token can make', async (t) => {
   const folder = writeTokenizer(t, qwen2().json);
   const model = openFolder(folder);
@@ -169,6 +217,17 @@ t.test('the table is the same for the same model, and says how much text a token
   t.equal(longestDecodedText(model), 3 * (longest + 1));
   t.equal(new DataView(compileTokenizer(model).buffer).getUint32(44, true), longest);
 });
+
+/** Bytes for unknown characters, and a map of which one string is the beginning of another. */
+function mappedUnigram() {
+  const vocab = unigramVocabulary('the fox and the dog, upon a fine fix; he can be at peace', 420, true);
+  const map = { ﬁ: 'fi', e: 'e', 'e\u0301': 'é', ﷺ: 'upon him be peace and a blessing', '\t': ' ' };
+  const precompiled_charsmap = characterMapOf(map).toString('base64');
+  const strip = { type: 'Strip', strip_left: true, strip_right: true };
+  const replace = { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' };
+  const normalizers = [{ type: 'Precompiled', precompiled_charsmap }, strip, replace];
+  return unigramTokenizer(vocab, { normalizer: { type: 'Sequence', normalizers } }, { byte_fallback: true });
+}
 
 function qwen2() {
   return syntheticTokenizers.find(({ name }) => name === 'Qwen 2')!;

@@ -24,6 +24,7 @@ import {
   temporaryFolder,
   writeTokenizer,
 } from './synthetic-tokenizers.js';
+import { characterMapOf, unigramTokenizer, unigramVocabulary } from './unigram-tokenizers.js';
 
 const texts = [
   'Once upon a time, there was a little girl named Lily.',
@@ -68,10 +69,12 @@ function writeSentencePiece(
     readonly type?: number;
     readonly characterMap?: Uint8Array;
     readonly extraSpaces?: boolean;
+    readonly spacesBehind?: boolean;
     readonly parts?: string;
   } = {},
 ): { bytes: Buffer; boundaries: number[] } {
   const { type = 2, characterMap = new Uint8Array(0), extraSpaces = false, parts = 'ptn' } = options;
+  const { spacesBehind = false } = options;
   const list: Buffer[] = [];
   if (parts.includes('p')) {
     for (const { text, score, type } of pieces) {
@@ -87,7 +90,12 @@ function writeSentencePiece(
     }
   }
   if (parts.includes('t'))
-    list.push(nested(2, Buffer.concat([number(3, type), number(40, 0), number(41, 1)])));
+    list.push(
+      nested(
+        2,
+        Buffer.concat([number(3, type), number(24, spacesBehind ? 1 : 0), number(40, 0), number(41, 1)]),
+      ),
+    );
   const normalizer = [
     nested(1, Buffer.from('identity')),
     nested(2, characterMap),
@@ -265,8 +273,8 @@ t.test('GGUF vocabularies that are missing, of another kind or contradict themse
   expectError(
     t,
     'EM1103',
-    /model is t5; supported: gpt2, llama/,
-    opening({ 'tokenizer.ggml.model': { text: 't5' } }),
+    /model is bert; supported: gpt2, llama/,
+    opening({ 'tokenizer.ggml.model': { text: 'bert' } }),
   );
   expectError(t, 'EM1102', /scores is another list/, opening({ 'tokenizer.ggml.scores': { floats: [0] } }));
   expectError(
@@ -317,6 +325,48 @@ t.test('GGUF vocabularies that are missing, of another kind or contradict themse
   t.end();
 });
 
+t.test('a tokenizer.model of the Unigram type encodes as the tokenizer.json of the same pieces', (t) => {
+  const vocab = unigramVocabulary(texts.join(' '), 500, true);
+  const map = characterMapOf({ '\t': ' ', '\n': ' ', ﬁ: 'fi', 'e\u0301': 'é' });
+  const strip = { type: 'Strip', strip_left: false, strip_right: true };
+  const replace = { type: 'Replace', pattern: { Regex: ' {2,}' }, content: '▁' };
+  const normalizers = [{ type: 'Precompiled', precompiled_charsmap: map.toString('base64') }, strip, replace];
+  const json = unigramTokenizer(
+    vocab,
+    { normalizer: { type: 'Sequence', normalizers } },
+    { byte_fallback: true },
+  );
+  const folder = writeTokenizer(t, json);
+  const path = join(folder, 'tokenizer.model');
+  const types: Readonly<Record<string, number>> = { '<unk>': 2, '<s>': 3, '</s>': 3 };
+  const pieces = vocab.map(([text, score]) => ({
+    text,
+    score,
+    type: types[text] ?? (/^<0x..>$/.test(text) ? 6 : 1),
+  }));
+  writeFileSync(path, writeSentencePiece(pieces, { type: 1, characterMap: map, extraSpaces: true }).bytes);
+  const expected = openTokenizerJson(join(folder, 'tokenizer.json'), vocab.length);
+  const found = openSentencePiece(path, null, vocab.length);
+  const metadata: Record<string, Value> = {
+    'tokenizer.ggml.model': { text: 't5' },
+    'tokenizer.ggml.tokens': { texts: pieces.map(({ text }) => text) },
+    'tokenizer.ggml.scores': { floats: pieces.map(({ score }) => score) },
+    'tokenizer.ggml.token_type': { ints: pieces.map(({ type }) => type) },
+    'tokenizer.ggml.precompiled_charsmap': { ints: [...map] },
+    'tokenizer.ggml.remove_extra_whitespaces': { bool: true },
+  };
+  const fromGguf = openGgufTokenizer(ggufOf(t, metadata), vocab.length)!;
+  const more = ['ﬁne cafe\u0301', 'several   spaces   inside', 'tab\tand\nline', 'unseen Ω and 漢'];
+  for (const text of [...texts.slice(0, 3), ...more]) {
+    const ids = encodeText(expected, text);
+    t.strictSame([...encodeText(found, text)], [...ids], text);
+    t.strictSame([...encodeText(fromGguf, text)], [...ids], text);
+    t.ok(ids.length > 2);
+  }
+  t.same([...encodeText(found, 'ﬁne   x')], [...encodeText(found, 'fine x')]);
+  t.end();
+});
+
 t.test('tokenizer.model of other types and normalizations is refused by name', (t) => {
   const pieces = syntheticPieces();
   const path = join(temporaryFolder(t), 'tokenizer.model');
@@ -326,10 +376,9 @@ t.test('tokenizer.model of other types and normalizations is refused by name', (
       writeFileSync(path, writeSentencePiece(changed, options).bytes);
       openSentencePiece(path, null, pieces.length);
     };
-  expectError(t, 'EM1103', /the model is Unigram; supported: BPE/, opening({ type: 1 }));
-  expectError(t, 'EM1103', /the model is word/, opening({ type: 3 }));
-  expectError(t, 'EM1108', /normalization identity; supported/, opening({ characterMap: Uint8Array.of(1) }));
-  expectError(t, 'EM1108', /removal of spaces in a row/, opening({ extraSpaces: true }));
+  expectError(t, 'EM1103', /the model is word; supported: BPE, Unigram/, opening({ type: 3 }));
+  expectError(t, 'EM1108', /charsmap has 1 bytes/, opening({ characterMap: Uint8Array.of(1) }));
+  expectError(t, 'EM1108', /treat_whitespace_as_suffix/, opening({ spacesBehind: true }));
   expectError(t, 'EM1102', /has no tokens/, opening({ parts: 'tn' }));
   expectError(t, 'EM1102', /has no trainer_spec/, opening({ parts: 'pn' }));
   expectError(t, 'EM1102', /has no normalizer_spec/, opening({ parts: 'pt' }));

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import type { Test } from 'tap';
+import { unigramTokenizer, unigramVocabulary, whitespaceSplit } from './unigram-tokenizers.js';
 
 export type Json = Record<string, unknown>;
 
@@ -191,10 +192,10 @@ const byteOrderMark = /\ufeff/u;
 /** That library does not count the long s as an s where case is ignored. */
 const longS = /ſ/u;
 
-function metaspace(scheme: string): Json {
+function metaspace(scheme: string, split = false): Json {
   return characterTokenizer({
     normalizer: null,
-    pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: scheme, split: false },
+    pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: scheme, split },
   });
 }
 
@@ -286,6 +287,24 @@ export const syntheticTokenizers: readonly SyntheticTokenizer[] = [
   },
   { name: 'Metaspace never', json: metaspace('never'), config: {}, notComparable: byteOrderMark },
   { name: 'unknown characters', json: characterTokenizer({}, { byte_fallback: false }), config: {} },
+  {
+    name: 'Metaspace that splits',
+    json: metaspace('always', true),
+    config: {},
+    notComparable: byteOrderMark,
+  },
+  {
+    name: 'Unigram',
+    json: unigramTokenizer(unigramVocabulary(corpus, 500, false)),
+    config: {},
+    notComparable: otherWhiteSpace,
+  },
+  {
+    name: 'Unigram of words',
+    json: unigramTokenizer(unigramVocabulary(corpus, 500, false), whitespaceSplit),
+    config: {},
+    notComparable: otherWhiteSpace,
+  },
 ];
 
 /** Texts full of what pre-tokenizers, normalizers and added tokens care about. */

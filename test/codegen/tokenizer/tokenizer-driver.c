@@ -39,7 +39,7 @@ static void *allocate(size_t bytes) {
 static void encode(const struct em_tokenizer *t, const char *text, em_u32 bytes, em_u32 flags, struct result *r) {
     em_u64 scratch_bytes = em_tokenizer_scratch(t, bytes);
     void *scratch = allocate(scratch_bytes);
-    em_u32 capacity = 3 * bytes + 2; /* a token for each byte of normalized text, a prefix and a first token */
+    em_u32 capacity = t->growth * bytes + 2; /* a token for each byte of normalized text, a prefix and a first token */
 
     r->ids = allocate(sizeof(em_i32) * capacity);
     r->status = em_tokenizer_encode(t, text, bytes, flags, r->ids, capacity, &r->count, scratch, scratch_bytes);
@@ -117,18 +117,18 @@ static em_u64 random_below(em_u64 limit) {
     return (random_state * 2685821657736338717u >> 16) % limit;
 }
 
-/* A word of header and directory, of one of the 15 parts, however small, or of the whole table. */
+/* A word of header and directory, of one of the 18 parts, however small, or of the whole table. */
 static em_u64 random_word(const em_u8 *original, em_u64 bytes) {
     em_u32 offset;
     em_u64 length;
 
     switch (random_below(4)) {
     case 0:
-        return random_below(42);
+        return random_below(50);
     case 1:
         return random_below(bytes / 4);
     default:
-        memcpy(&offset, original + 48 + 8 * random_below(15), 4);
+        memcpy(&offset, original + 56 + 8 * random_below(18), 4);
         length = (bytes - offset) / 4;
         return length == 0 ? bytes / 4 - 1 : offset / 4 + random_below(length < 64 ? length : 64);
     }

@@ -19,6 +19,7 @@ import {
   temporaryFolder,
   writeTokenizer,
 } from './synthetic-tokenizers.js';
+import { characterMapOf, unigramTokenizer, whitespaceSplit } from './unigram-tokenizers.js';
 
 function open(t: Test, json: unknown, config: unknown = {}, vocabSize = 1024) {
   return openTokenizerJson(join(writeTokenizer(t, json, config), 'tokenizer.json'), vocabSize);
@@ -32,6 +33,30 @@ const metaspace = (settings: object) => ({
 });
 const replace = (from: string, to: string) => ({ type: 'Replace', pattern: { String: from }, content: to });
 const decoders = (...steps: object[]) => ({ decoder: { type: 'Sequence', decoders: steps } });
+
+const unigram: [string, number][] = [
+  ['<unk>', 0],
+  ['<s>', 0],
+  ['</s>', 0],
+  ['▁', -2],
+  ['a', -3],
+];
+const many = Array.from({ length: 1030 }, (_, i): [string, number] => [`t${i}`, -i]);
+const spaceNormalizer = {
+  type: 'Sequence',
+  normalizers: [{ type: 'Prepend', prepend: '▁' }, replace(' ', '▁')],
+};
+const spaceDecoder = { type: 'Sequence', decoders: [replace('▁', ' '), { type: 'Fuse' }] };
+const precompiled = (map: string) => ({ normalizer: { type: 'Precompiled', precompiled_charsmap: map } });
+const stripLast = {
+  normalizer: {
+    type: 'Sequence',
+    normalizers: [
+      { type: 'Replace', pattern: { Regex: ' {2,}' }, content: '▁' },
+      { type: 'Strip', strip_left: true, strip_right: true },
+    ],
+  },
+};
 
 /** What is wrong with a tokenizer, the file, the error it gets, and what the error must say. */
 const refused: readonly (readonly [string, unknown, string, RegExp])[] = [
@@ -57,11 +82,45 @@ const refused: readonly (readonly [string, unknown, string, RegExp])[] = [
     'EM1102',
     /added_tokens\[0\]\.content/,
   ],
+  ['an empty Unigram vocabulary', unigramTokenizer([]), 'EM1102', /model\.vocab is \[\]/],
+  ['a score that is none', unigramTokenizer([['a', Number.NaN]]), 'EM1102', /token 0 .* \["a",null\]/],
   [
-    'Unigram',
-    byteLevelTokenizer({ model: { type: 'Unigram', vocab: [] } }),
-    'EM1103',
-    /Unigram; supported: BPE/,
+    'a Unigram token twice',
+    unigramTokenizer([...unigram, ['▁', -1]]),
+    'EM1106',
+    /tokens 3 and 5 are both "▁"/,
+  ],
+  ['an unk_id of no token', unigramTokenizer(unigram, {}, { unk_id: 5 }), 'EM1106', /unk_id is 5/],
+  ['more Unigram tokens than rows', unigramTokenizer(many), 'EM1105', /1030 tokens, the embedding 1024/],
+  [
+    'Unigram over raw text',
+    unigramTokenizer(unigram, { pre_tokenizer: null, decoder: spaceDecoder, normalizer: spaceNormalizer }),
+    'EM1104',
+    /Unigram vocabulary without Metaspace/,
+  ],
+  ['a damaged map', unigramTokenizer(unigram, precompiled('AAAA')), 'EM1108', /charsmap has 3 bytes/],
+  ['a map of zeros', unigramTokenizer(unigram, precompiled('AAAAAAAAAAA=')), 'EM1108', /array of 0 bytes/],
+  [
+    'a map to no text',
+    unigramTokenizer(unigram, precompiled(characterMapOf({ a: 'b' }).subarray(0, -2).toString('base64'))),
+    'EM1108',
+    /has a text at 0 of 0/,
+  ],
+  [
+    'a map that makes text long',
+    unigramTokenizer(unigram, precompiled(characterMapOf({ a: 'b'.repeat(16) }).toString('base64'))),
+    'EM1108',
+    /makes 16 bytes of one/,
+  ],
+  ['Strip after Replace', unigramTokenizer(unigram, stripLast), 'EM1108', /"Strip"/],
+  [
+    'WhitespaceSplit without prefixes',
+    unigramTokenizer(unigram, {
+      ...whitespaceSplit,
+      ...sequence({ type: 'WhitespaceSplit' }, { type: 'Metaspace', prepend_scheme: 'never' }),
+    }),
+    'EM1104',
+    /WhitespaceSplit with prepend_scheme never/,
   ],
   ['WordPiece', byteLevelTokenizer({}, { type: 'WordPiece' }), 'EM1103', /WordPiece/],
   ['dropout', byteLevelTokenizer({}, { dropout: 0.1 }), 'EM1103', /dropout 0\.1/],
@@ -105,7 +164,6 @@ const refused: readonly (readonly [string, unknown, string, RegExp])[] = [
     /every piece/,
   ],
   ['Whitespace', byteLevelTokenizer({ pre_tokenizer: { type: 'Whitespace' } }), 'EM1104', /"Whitespace"/],
-  ['Metaspace that splits', characterTokenizer(metaspace({ split: true })), 'EM1104', /splits/],
   ['another replacement', characterTokenizer(metaspace({ replacement: '_' })), 'EM1104', /replacement/],
   ['another scheme', characterTokenizer(metaspace({ prepend_scheme: 'last' })), 'EM1102', /"last"/],
   [
