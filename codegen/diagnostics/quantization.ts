@@ -52,6 +52,16 @@ export const quantizationDiagnostics = {
     fix: 'copy the bundle again, or build it again',
     exit: 2,
   },
+  EM2020: {
+    what: 'prompts cannot be used',
+    fix: 'give --prompts a text file with a prompt a line, each shorter than the context',
+    exit: 2,
+  },
+  EM2021: {
+    what: 'task benchmark cannot be used',
+    fix: 'give --task a file of lines {"prompt": "...", "completion": "..."}, each within the context',
+    exit: 2,
+  },
   EM2003: {
     what: 'an accumulator of this matrix could overflow',
     fix: 'give the tensor another format in PLAN.json',

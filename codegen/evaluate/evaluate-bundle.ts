@@ -44,6 +44,17 @@ const MAX_THREADS = 8;
 
 export const evaluationThreads = () => Math.min(MAX_THREADS, availableParallelism());
 
+/** What an evaluation has at hand while its build exists. */
+export interface EvaluationSession {
+  readonly manifest: Manifest;
+  readonly source: ModelSource;
+  readonly reference: ReferenceModel;
+  readonly windows: EvaluationWindows;
+  /** Of the bundle's integers, for this machine, without a tokenizer. */
+  readonly build: HostBuild;
+  readonly report: ValidationReport;
+}
+
 /**
  * Evaluates a bundle and writes <bundle>/report/validation_report.json. The temporary build is removed, whatever happens.
  * Throws EM1401 (no bundle), EM2010 to EM2014, EM3201 (no target runs on this machine), EM3204 and what building throws.
@@ -53,6 +64,18 @@ export async function evaluateBundle(
   options: EvaluateOptions,
   context: StageContext,
 ): Promise<ValidationReport> {
+  const report = await evaluateWith(bundle, options, context, async (session) => session.report);
+  writeValidationReport(bundle, report);
+  return report;
+}
+
+/** Evaluates a bundle, and lets `use` go on with what that took. Writes nothing that stays; throws what evaluateBundle throws. */
+export async function evaluateWith<T>(
+  bundle: string,
+  options: EvaluateOptions,
+  context: StageContext,
+  use: (session: EvaluationSession) => Promise<T>,
+): Promise<T> {
   const manifest = readManifest(bundle);
   const source = openReferenceSource(manifest, options.model);
   try {
@@ -60,12 +83,11 @@ export async function evaluateBundle(
     const windows = chooseWindows(text, options, manifest, context);
     const target = await hostTarget();
     const reference = await readReference(bundle, manifest, source, context);
-    const scores = await withHostBuild(target, source, manifest.plan, reference.model, context, (build) =>
-      runJob(jobFor(build, source, reference, windows, options), context),
-    );
-    const report = composeReport(manifest, reference, text, windows, options, scores);
-    writeValidationReport(bundle, report);
-    return report;
+    return await withHostBuild(target, source, manifest.plan, reference.model, context, async (build) => {
+      const scores = await runJob(jobFor(build, source, reference, windows, options), context);
+      const report = composeReport(manifest, reference, text, windows, options, scores);
+      return use({ manifest, source, reference, windows, build, report });
+    });
   } finally {
     source.checkpoint.close();
   }

@@ -1,7 +1,5 @@
 /** validation_report.json: how much worse the quantized model predicts a text than its checkpoint. */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { unwritable } from '../bundle/output-folder.js';
+import { writeReportFiles } from '../bundle/report-files.js';
 import type { ValidationStatistics } from './statistics.js';
 
 /** The emitted C against the same quantized weights in float: what integers alone cost. */
@@ -27,15 +25,5 @@ export interface ValidationReport extends ValidationStatistics {
 
 /** Writes <bundle>/report/validation_report.json in one step. Throws EM1301. */
 export function writeValidationReport(bundle: string, report: ValidationReport): void {
-  const folder = join(bundle, 'report');
-  const path = join(folder, 'validation_report.json');
-  const staged = `${path}.${process.pid}`;
-  try {
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(staged, `${JSON.stringify(report, null, 2)}\n`);
-    renameSync(staged, path);
-  } catch (cause) {
-    rmSync(staged, { force: true });
-    throw unwritable(path, cause);
-  }
+  writeReportFiles(bundle, { 'validation_report.json': `${JSON.stringify(report, null, 2)}\n` });
 }
