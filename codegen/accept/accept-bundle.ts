@@ -29,7 +29,7 @@ import { runHostBuild } from './run-host-build.js';
 import { readTask } from './task-benchmark.js';
 import { scoreTask, type TaskScore } from './task-score.js';
 
-export interface AcceptOptions extends EvaluateOptions {
+export interface JudgeOptions {
   /** Path of a file with a prompt a line; null: beginnings of windows of the evaluation text. */
   readonly prompts: string | null;
   /** Path of a task benchmark; null: there is none. */
@@ -37,6 +37,8 @@ export interface AcceptOptions extends EvaluateOptions {
   /** Most tokens of a continuation. */
   readonly tokens: number;
 }
+
+export type AcceptOptions = EvaluateOptions & JudgeOptions;
 
 export interface AcceptanceResult {
   readonly report: ValidationReport;
@@ -53,9 +55,16 @@ export async function acceptBundle(
   options: AcceptOptions,
   context: StageContext,
 ): Promise<AcceptanceResult> {
-  const result = await evaluateWith(bundle, options, context, (session) => judge(session, options, context));
+  const result = await evaluateWith(bundle, options, context, (session) =>
+    judgeSession(session, options, context),
+  );
+  writeAcceptance(bundle, result);
+  return result;
+}
+
+/** Writes the records of an acceptance into <bundle>/report. Throws EM1301. */
+export function writeAcceptance(bundle: string, { report, acceptance, comparison }: AcceptanceResult): void {
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-  const { report, acceptance, comparison } = result;
   const files: Readonly<Record<(typeof acceptanceFiles)[number], string>> = {
     'validation_report.json': json(report),
     'acceptance.json': json(acceptance),
@@ -63,12 +72,15 @@ export async function acceptBundle(
     'compare_outputs.txt': sideBySide(comparison),
   };
   writeReportFiles(bundle, files);
-  return result;
 }
 
-async function judge(
+/**
+ * Judges what an evaluation has at hand; for a build that certifies itself, too. `report` of the result is that of the session with
+ * the speed in it. Throws what acceptBundle throws.
+ */
+export async function judgeSession(
   session: EvaluationSession,
-  options: AcceptOptions,
+  options: JudgeOptions,
   context: StageContext,
 ): Promise<AcceptanceResult> {
   const { manifest } = session;
@@ -96,7 +108,7 @@ async function judge(
 async function compareOutputs(
   { manifest, source, reference, windows, build }: EvaluationSession,
   float: FloatEvaluator,
-  { prompts: path, tokens }: AcceptOptions,
+  { prompts: path, tokens }: JudgeOptions,
   { progress, signal }: StageContext,
 ): Promise<OutputComparison> {
   const { tokenizer, checkpoint } = source;

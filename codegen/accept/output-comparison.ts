@@ -83,8 +83,7 @@ function block(output: ComparedOutput, index: number): string {
 
 /** Control characters are replaced, and lines broken; words longer than the column are cut. */
 function columnOf(text: ComparedText): string[] {
-  const clean = shown(text).replace(/\s+/g, ' ').trim();
-  const words = clean
+  const words = shown(text)
     .split(' ')
     .map((word) => word.replace(new RegExp(`.{${COLUMN}}`, 'gu'), '$& ').trimEnd())
     .join(' ');
@@ -92,4 +91,4 @@ function columnOf(text: ComparedText): string[] {
 }
 
 const shown = ({ text, ids }: { readonly text: string | null; readonly ids: readonly number[] }) =>
-  text === null ? ids.join(' ') : printable(text.replace(/\s+/g, ' '));
+  text === null ? ids.join(' ') : printable(text.replace(/\s+/g, ' ').trim());

@@ -81,11 +81,12 @@ export const evaluate = defineCommand({
   exitCodes: { 1: 'not accepted: perplexity may have grown by 2 % or more, or another gate failed' },
   async dryRun({ argument, values, context }) {
     const asked = evaluateOptions(values);
+    if (asksForAcceptance(values)) {
+      const { planAcceptance } = await import('../accept/plan-acceptance.js');
+      return planAcceptance(argument!, asked, context);
+    }
     const { planEvaluation } = await import('../evaluate/plan-evaluation.js');
-    const planned = await planEvaluation(argument!, asked, context);
-    if (!asksForAcceptance(values)) return planned;
-    const { planAcceptance } = await import('../accept/plan-acceptance.js');
-    return planAcceptance(argument!, planned);
+    return planEvaluation(argument!, asked, context);
   },
   async run({ argument, values, output, context }) {
     const asked = evaluateOptions(values);

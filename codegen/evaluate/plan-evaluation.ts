@@ -1,9 +1,10 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Target } from '../../targets/target.js';
 import { readManifest } from '../bundle/manifest.js';
 import { expectedToolchain } from '../compile/expected-toolchain.js';
 import { plannedModelCompilation } from '../compile/planned-compilation.js';
-import type { DryRun } from '../dry-run.js';
+import type { DryRun, PlannedCommand } from '../dry-run.js';
 import { plannedEmission } from '../emit/emit-bundle.js';
 import type { StageContext } from '../progress.js';
 import {
@@ -18,11 +19,15 @@ import { hostTarget } from './host-target.js';
 import { openReferenceSource, readReference } from './reference-model.js';
 import { windowArguments } from './window-arguments.js';
 
-/** What evaluateBundle would do with the same options. Reads the bundle, and throws what that throws. */
+/**
+ * What evaluateBundle would do with the same options; `furtherBuilds` are targets that the model is built for after that. Reads the
+ * bundle, and throws what evaluateBundle throws.
+ */
 export async function planEvaluation(
   bundle: string,
   options: EvaluateOptions,
   context: StageContext,
+  furtherBuilds: readonly Target[] = [],
 ): Promise<DryRun> {
   const manifest = readManifest(bundle);
   const source = openReferenceSource(manifest, options.model);
@@ -46,12 +51,19 @@ export async function planEvaluation(
       ],
       cwd: null,
     }));
+    const further: PlannedCommand[] = [];
+    for (const one of furtherBuilds) {
+      const expected = await expectedToolchain(one, { prefer: null, fetch: false });
+      const names = [...plannedEmission(hostBuildInput(one, source, manifest.plan, model)).keys()];
+      further.push(...expected.commands, ...plannedModelCompilation(folder, names, one, expected.toolchain));
+    }
     return {
       files: [{ path: join(bundle, 'report', 'validation_report.json'), bytes: null }],
       commands: [
         ...commands,
         ...plannedModelCompilation(folder, [...emitted.keys()], target, toolchain),
         ...runs,
+        ...further,
       ],
       notes: [`${folder} is removed at the end. The runs go at the same time.`],
     };
