@@ -9,12 +9,15 @@ import { treeHashes, writeTexts } from './bundle/bundle-files.js';
 import { composeManifest, parameterCount } from './bundle/compose-manifest.js';
 import type { Manifest } from './bundle/manifest.js';
 import { OutputFolder } from './bundle/output-folder.js';
+import { composeQuantizationSummary } from './bundle/quantization-summary.js';
 import { calibrate, sampleCalibrationText } from './calibrate/calibrate.js';
 import { ownCalibration, readCalibration } from './calibrate/calibration-text.js';
+import { measuredWindows } from './calibrate/calibration-windows.js';
 import { completeCrystal } from './calibrate/complete-crystal.js';
 import type { FloatWeights } from './calibrate/float-evaluator.js';
 import { checkpointWeights } from './calibrate/float-weights.js';
 import { createLinearAlgebra, type LinearAlgebra } from './calibrate/linear-algebra.js';
+import { measureTensors } from './calibrate/measure-tensors.js';
 import { type ModelSource, openModelSource } from './checkpoint/model-source.js';
 import { compileModel } from './compile/model-library.js';
 import { provideToolchain } from './compile/provide-toolchain.js';
@@ -93,7 +96,7 @@ async function buildInto(
     { prefer: options.toolchain, fetch: options.fetch },
     context,
   );
-  const { model, calibration, quantization, quantizedSha256, parameters } = await toIntegers(
+  const { model, calibration, quantization, statistics, quantizedSha256, parameters } = await toIntegers(
     source,
     options,
     context,
@@ -143,7 +146,11 @@ async function buildInto(
   });
   const result = await proveBundle(output.staging, manifest, options, context);
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-  const records = { 'manifest.json': json(manifest), 'report/result.json': json(result) };
+  const records = {
+    'manifest.json': json(manifest),
+    'report/result.json': json(result),
+    'report/quantization_summary.json': json(composeQuantizationSummary(manifest, statistics, null)),
+  };
   writeTexts(host, output.staging, new Map(Object.entries(records)));
   await output.commit();
   return { bundle: output.path, manifest, result, warnings: result.warnings };
@@ -163,6 +170,8 @@ export async function toIntegers(source: ModelSource, options: BuildOptions, con
     { graph, checkpoint, weights, plan, where: plan.name, text, method },
     context,
   );
+  const windows = measuredWindows(text.ids, graph.context);
+  const statistics = await measureTensors({ graph, weights, matrices, windows, divergences: null }, context);
   const model = lower({
     graph,
     matrices: foldGains(graph, matrices),
@@ -173,6 +182,7 @@ export async function toIntegers(source: ModelSource, options: BuildOptions, con
     model,
     calibration,
     quantization,
+    statistics,
     quantizedSha256: quantizedHash(model.matrices.values()),
     parameters: parameterCount(graph),
   };

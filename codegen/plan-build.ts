@@ -23,7 +23,7 @@ import { defaultOut, pruned, toIntegers } from './pipeline.js';
 import type { StageContext } from './progress.js';
 
 /** Files of a bundle whose sizes depend on the compiler and on what is measured. */
-const madeLater = ['bin/em-run', 'manifest.json', 'report/result.json'];
+const madeLater = ['bin/em-run', 'manifest.json', 'report/quantization_summary.json', 'report/result.json'];
 
 /** What pipeline.build would do with the same options. Takes as long as its quantization, and throws what that throws. */
 export async function planBuild(options: BuildOptions, context: StageContext): Promise<DryRun> {

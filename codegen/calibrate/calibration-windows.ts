@@ -27,6 +27,19 @@ export function calibrationWindows(ids: ArrayLike<number>, context: number): Cal
   return { fitted: windows.slice(0, all - judged), judged: windows.slice(all - judged) };
 }
 
+/** Tokens that errors of outputs are measured on at most. */
+const MEASURED_TOKENS = 512;
+
+/** Windows from the end of the text, which weights were fitted to least; at least one token. */
+export function measuredWindows(ids: ArrayLike<number>, context: number): readonly (readonly number[])[] {
+  const length = Math.min(WINDOW, context, ids.length);
+  const count = Math.max(1, Math.floor(Math.min(MEASURED_TOKENS, ids.length) / length));
+  const first = ids.length - count * length;
+  return Array.from({ length: count }, (_, w) =>
+    Array.from({ length }, (_, i) => ids[first + w * length + i]!),
+  );
+}
+
 /** What is said of a text that is too short. */
 export const tooShort = (tokens: number) =>
   `the calibration text has ${tokens} tokens, GPTQ wants ${FEWEST_TOKENS}`;

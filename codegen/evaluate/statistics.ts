@@ -1,6 +1,7 @@
 /** The statistics of validation_report.json: how far a quantized model is from its reference on a text. */
 import { EmbedError } from '../diagnostics/error.js';
 import { bootstrapUpperBound } from './bootstrap.js';
+import { type LogHistogram, logHistogram } from './log-histogram.js';
 import { LogitComparison, type Logits } from './logit-comparison.js';
 import { quantile } from './quantile.js';
 
@@ -32,6 +33,8 @@ export interface ValidationStatistics {
     readonly p99: number;
     readonly p999: number;
     readonly max: number;
+    /** Of all positions. */
+    readonly histogram: LogHistogram;
   };
   /** Share of positions where both models have the same most likely token. */
   readonly sameTop: { readonly fraction: number; readonly standardError: number };
@@ -170,6 +173,7 @@ function summarize(windows: ValidationData, options: ReportOptions): ValidationS
       p99: quantile(divergence, 0.99),
       p999: quantile(divergence, 0.999),
       max: quantile(divergence, 1),
+      histogram: logHistogram(divergence),
     },
     sameTop: { fraction: sameTop, standardError: Math.sqrt((sameTop * (1 - sameTop)) / difference.length) },
     accepted:

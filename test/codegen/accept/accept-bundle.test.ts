@@ -187,7 +187,10 @@ t.test('a bundle for this machine', { skip: obstacle }, async (t) => {
   t.same(JSON.parse(written('compare_outputs.json')), comparison);
   t.same(JSON.parse(written('validation_report.json')), report);
   t.equal(written('compare_outputs.txt'), sideBySide(comparison));
-  t.same(readdirSync(join(bundle, 'report')).sort(), [...acceptanceFiles, 'result.json'].sort());
+  t.same(
+    readdirSync(join(bundle, 'report')).sort(),
+    [...acceptanceFiles, 'quantization_summary.json', 'result.json'].sort(),
+  );
   t.same(leftovers(), [], 'no build is left');
 
   const planned = await planAcceptance(bundle, defaults, context);

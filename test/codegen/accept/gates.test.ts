@@ -13,6 +13,7 @@ import {
 import { type ComparedOutput, compareOutput } from '../../../codegen/accept/output-comparison.js';
 import { scoreTask } from '../../../codegen/accept/task-score.js';
 import { acceptanceSummary } from '../../../codegen/commands/acceptance-summary.js';
+import { logHistogram } from '../../../codegen/evaluate/log-histogram.js';
 import type { ValidationReport } from '../../../codegen/evaluate/validation-report.js';
 import type { FormatName } from '../../../codegen/quantize/format.js';
 
@@ -25,7 +26,16 @@ const report: ValidationReport = {
     quantized: { nll: 2, perplexity: 7.4 },
   },
   lnRatio: { mean: 0.004, standardError: 0.001, upper95: 0.006 },
-  kld: { mean: 0.01, standardError: 0.001, median: 0.01, p95: 0.02, p99: 0.03, p999: 0.04, max: 0.05 },
+  kld: {
+    mean: 0.01,
+    standardError: 0.001,
+    median: 0.01,
+    p95: 0.02,
+    p99: 0.03,
+    p999: 0.04,
+    max: 0.05,
+    histogram: logHistogram([]),
+  },
   sameTop: { fraction: 0.97, standardError: 0.003 },
   ...{ accepted: true, speedAgainst16Bit: 1.8, sizeAgainst16Bit: 0.5, threshold: 0.02, integerCost: null },
 };

@@ -82,7 +82,10 @@ t.test('build: the files with their sizes, and the commands', { skip }, async (t
   const unknown = files
     .filter(({ path }) => byPath.get(path) === null)
     .map(({ path }) => relative(bundle, path));
-  t.strictSame(unknown.sort(), ['bin/em-run', 'manifest.json', 'report/result.json'].sort());
+  t.strictSame(
+    unknown.sort(),
+    ['bin/em-run', 'manifest.json', 'report/quantization_summary.json', 'report/result.json'].sort(),
+  );
   for (const { path, bytes } of files) {
     if (byPath.get(path) !== null) t.equal(byPath.get(path), bytes, relative(bundle, path));
   }

@@ -162,7 +162,7 @@ t.test('bundles on this machine', { skip: obstacle }, async (t) => {
     t.same(written, report);
     t.same(
       readdirSync(join(bundle, 'report')),
-      ['result.json', 'validation_report.json'],
+      ['quantization_summary.json', 'result.json', 'validation_report.json'],
       'nothing half-written',
     );
     t.same(leftovers(), [], 'the build is gone');
