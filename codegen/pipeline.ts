@@ -162,7 +162,8 @@ export const defaultOut = (source: ModelSource, target: Target) => `${source.nam
 /** Checkpoint to integer model: graph, calibrate, quantize, lower. */
 export async function toIntegers(source: ModelSource, options: BuildOptions, context: StageContext) {
   const { checkpoint } = source;
-  const graph = buildGraph(checkpoint, contextLength(checkpoint.config, options.context, context.progress));
+  const positions = contextLength(checkpoint.config, options.context, context.progress);
+  const graph = buildGraph(checkpoint, positions, options.plan.rotate);
   const weights = checkpointWeights(checkpoint, graph);
   const { calibration, text } = await calibrateModel(graph, source, weights, options, context);
   const { plan, method = 'gptq' } = options;

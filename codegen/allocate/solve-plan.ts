@@ -139,7 +139,8 @@ async function measurePlan(
   const { progress, signal } = context;
   progress.begin('measure plan', 1, 'plan');
   const measured = await probe.measure(dequantizedWeights(checkpoint, graph, matrices), signal);
-  const plan = planOf(formats, groupSize);
+  const rotate = graph.matrices.some(({ rotationStages }) => rotationStages !== undefined);
+  const plan = { ...planOf(formats, groupSize), rotate };
   const round = { plan, bytes: allocation.bytes, predicted: allocation.divergence, measured };
   progress.end(describeRound(round, input));
   return { round, matrices };

@@ -1,6 +1,7 @@
 /** Sources of parameters for the float evaluator. */
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { Graph, MatrixInfo } from '../graph/graph.js';
+import { readMatrixRows } from '../graph/rotate-inputs.js';
 import { dequantizeRow, type QuantizedMatrix } from '../quantize/matrix.js';
 import type { FloatWeights } from './float-evaluator.js';
 
@@ -10,7 +11,7 @@ type RowSource = (matrix: MatrixInfo, first: number, count: number) => Float32Ar
 /** Weights straight from a checkpoint; blocks are kept as float32 while they fit the budget, else read again each time. */
 export function checkpointWeights(checkpoint: Checkpoint, graph: Graph, budgetBytes = 256e6): FloatWeights {
   return weightsFrom(checkpoint, graph, budgetBytes, (matrix, first, count) =>
-    checkpoint.readRows(matrix.tensor, first, count),
+    readMatrixRows(checkpoint, matrix, first, count),
   );
 }
 

@@ -162,6 +162,7 @@ function jobFor(
     kept: source.vocabulary === undefined ? null : Int32Array.from(source.vocabulary.ids),
     completion: source.completion ?? null,
     context: graph.context,
+    rotate: graph.matrices.some(({ rotationStages }) => rotationStages !== undefined),
     logitsFrac: model.logitsFrac,
     matrices: options.integerCost ? matrices : null,
   };

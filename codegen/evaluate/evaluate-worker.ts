@@ -37,6 +37,8 @@ export interface EvaluationTask extends ScoredWindows {
   readonly silenceTimeoutMs: number;
   /** Most bytes of float weights that stay in memory, for each float model. */
   readonly weightBytes: number;
+  /** Whether inputs of down projections are turned, as the plan of the bundle says. */
+  readonly rotate: boolean;
   /** Quantized matrices to compare with as well, as real numbers; null: only the checkpoint is compared with. */
   readonly matrices: ReadonlyMap<string, QuantizedMatrix> | null;
 }
@@ -67,7 +69,7 @@ async function score(
   const opened = openCheckpoint(task.checkpoint, task.completion);
   const checkpoint = task.kept === null ? opened : new PrunedCheckpoint(opened, task.kept);
   try {
-    const graph = buildGraph(checkpoint, task.context);
+    const graph = buildGraph(checkpoint, task.context, task.rotate);
     const scorerFor = (weights: FloatWeights) => {
       const algebra = createLinearAlgebra({ memoryBytes: task.weightBytes });
       return new WindowScorer(task, new FloatEvaluator(graph, weights, algebra));

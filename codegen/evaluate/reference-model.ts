@@ -69,7 +69,7 @@ export async function readReference(
   if (!(Number.isInteger(manifest.context) && manifest.context >= 1 && manifest.context <= limit)) {
     throw damaged(`context is ${manifest.context}, the model has ${limit} positions`);
   }
-  const graph = buildGraph(checkpoint, manifest.context);
+  const graph = buildGraph(checkpoint, manifest.context, manifest.plan.rotate);
   const ranges = new Map(Object.entries(manifest.quantization.ranges ?? {}));
   const unknown = rangeNames(graph).find((name) => !Number.isFinite(ranges.get(name)));
   if (unknown !== undefined) throw damaged(`quantization.ranges has no number for ${unknown}`);

@@ -1,7 +1,8 @@
 /** A quantized model of the llama family as a Hugging Face folder in the format pack-quantized of compressed-tensors. */
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { LlamaConfig } from '../checkpoint/config.js';
-import type { Graph } from '../graph/graph.js';
+import type { Graph, MatrixInfo } from '../graph/graph.js';
+import { unrotatedRows } from '../graph/rotate-inputs.js';
 import { formats, GROUP, groupsPerRow } from '../quantize/format.js';
 import { dequantizeRow, type QuantizedMatrix, rowScale } from '../quantize/matrix.js';
 import type { PlannedTensor } from './safetensors-file.js';
@@ -13,9 +14,18 @@ export interface PackScheme {
   readonly groupSize: number | null;
 }
 
-/** Matrices that are packed: projections. Embedding and head stay float32, as such folders have them. */
-function isPacked({ tensor }: { readonly tensor: string }): boolean {
-  return /_proj\.weight$/.test(tensor);
+/**
+ * Matrices that are packed: projections. Embedding and head stay float32, as such folders have them, and so do matrices for inputs that
+ * were turned: other programs do not turn them.
+ */
+function isPacked({ tensor, rotationStages }: MatrixInfo): boolean {
+  return /_proj\.weight$/.test(tensor) && rotationStages === undefined;
+}
+
+/** Modules whose weights are not packed, as `ignore` of quantization_config names them. */
+export function unpackedModules(graph: Graph): string[] {
+  const turned = graph.matrices.filter(({ rotationStages }) => rotationStages !== undefined);
+  return ['lm_head', ...turned.map(({ tensor }) => tensor.replace(/\.weight$/, ''))];
 }
 
 /** 4 bits if all projections fit them, groups if one has them; null where a format has more than 8 bits. */
@@ -37,7 +47,7 @@ export function packedTensors(
 ): PlannedTensor[] {
   const tensors = graph.matrices.flatMap((info) => {
     const matrix = matrices.get(info.name)!;
-    return isPacked(info) ? packed(info.tensor, matrix, scheme) : [floats(info.tensor, matrix)];
+    return isPacked(info) ? packed(info.tensor, matrix, scheme) : [floats(info, matrix)];
   });
   const vectors = graph.vectors.map(({ tensor, length }): PlannedTensor => {
     const bytes = () => new Uint8Array(checkpoint.readRows(tensor, 0, length).slice().buffer);
@@ -91,23 +101,26 @@ function packed(tensor: string, matrix: QuantizedMatrix, { bits, groupSize }: Pa
   ];
 }
 
-function floats(tensor: string, matrix: QuantizedMatrix): PlannedTensor {
+function floats(info: MatrixInfo, matrix: QuantizedMatrix): PlannedTensor {
   const { rows, columns } = matrix;
   return {
-    name: tensor,
+    name: info.tensor,
     dtype: 'F32',
     shape: [rows, columns],
     bytes() {
       const out = new Float32Array(rows * columns);
       for (let row = 0; row < rows; row++)
         dequantizeRow(matrix, row, out.subarray(row * columns, (row + 1) * columns));
-      return new Uint8Array(out.buffer);
+      return new Uint8Array(unrotatedRows(out, info).buffer as ArrayBuffer);
     },
   };
 }
 
 /** quantization_config of such a folder, which also stands in quantization_config.json. */
-export function quantizationConfig({ bits, groupSize }: PackScheme): object {
+export function quantizationConfig(
+  { bits, groupSize }: PackScheme,
+  ignore: readonly string[] = ['lm_head'],
+): object {
   const strategy =
     groupSize === null ? { strategy: 'channel' } : { strategy: 'group', group_size: groupSize };
   const weights = { num_bits: bits, type: 'int', symmetric: true, dynamic: false, ...strategy };
@@ -117,7 +130,7 @@ export function quantizationConfig({ bits, groupSize }: PackScheme): object {
     format: 'pack-quantized',
     quantization_status: 'compressed',
     config_groups: { group_0: group },
-    ignore: ['lm_head'],
+    ignore,
   };
 }
 

@@ -20,6 +20,7 @@ import {
   packedTensors,
   packScheme,
   quantizationConfig,
+  unpackedModules,
 } from './compressed-tensors.js';
 import { writeSafetensorsFile } from './safetensors-file.js';
 
@@ -80,7 +81,7 @@ export async function exportBundle(
     const scheme = packScheme(graph, matrices);
     if (scheme === null) throw refuse(bundle, 'a matrix has more than 8 bits');
     const tensors = packedTensors(graph, matrices, checkpoint, scheme);
-    const quantization = quantizationConfig(scheme);
+    const quantization = quantizationConfig(scheme, unpackedModules(graph));
     const staging = join(dirname(folder), `.${process.pid}.embed-model-export`);
     try {
       mkdirSync(staging, { recursive: true });

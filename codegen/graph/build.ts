@@ -5,6 +5,7 @@ import { crystalGraph } from './crystal.js';
 import { gpt2Graph } from './gpt2.js';
 import type { Graph } from './graph.js';
 import { llamaGraph } from './llama.js';
+import { rotateInputs } from './rotate-inputs.js';
 import { verifyGraph } from './verify.js';
 
 type Family = DecoderConfig['family'];
@@ -17,10 +18,14 @@ const builders: { readonly [F in Family]: (checkpoint: CheckpointOf<F>, context:
   crystal: crystalGraph,
 };
 
-/** Builds and checks the graph of a checkpoint for a KV cache of `context` positions. */
-export function buildGraph(checkpoint: Checkpoint, context: number): Graph {
+/**
+ * Builds and checks the graph of a checkpoint for a KV cache of `context` positions; with `rotate`, inputs of down projections are
+ * turned where that can be done.
+ */
+export function buildGraph(checkpoint: Checkpoint, context: number, rotate = false): Graph {
   const builder = builders[checkpoint.config.family] as (checkpoint: Checkpoint, context: number) => Graph;
-  const graph = builder(checkpoint, context);
+  const plain = builder(checkpoint, context);
+  const graph = rotate ? rotateInputs(plain, checkpoint) : plain;
   verifyGraph(graph);
   return graph;
 }

@@ -3,6 +3,7 @@ import type { AddOp } from '../ops/add.js';
 import type { AttentionOp } from '../ops/attention.js';
 import type { EmbedOp } from '../ops/embed.js';
 import type { GeluOp } from '../ops/gelu.js';
+import type { HadamardOp } from '../ops/hadamard.js';
 import type { LayerNormOp } from '../ops/layernorm.js';
 import type { LinearOp } from '../ops/linear.js';
 import type { NeuronsOp } from '../ops/neurons.js';
@@ -23,6 +24,7 @@ export type Op =
   | AttentionOp
   | SwigluOp
   | GeluOp
+  | HadamardOp
   | NeuronsOp
   | AddOp;
 
@@ -45,6 +47,8 @@ export interface MatrixInfo {
   readonly tensor: string;
   readonly rows: number;
   readonly columns: number;
+  /** Stages of the Hadamard transform of its input, which its rows have undergone as well (rotate-inputs.ts). */
+  readonly rotationStages?: number;
 }
 
 /** A vector of parameters that is not quantized by the plan: norm gains, biases. */

@@ -4,6 +4,7 @@ import { type AddStep, add } from './add.js';
 import { type AttentionStep, attention } from './attention.js';
 import { type EmbedStep, embed } from './embed.js';
 import { type GeluStep, gelu } from './gelu.js';
+import { type HadamardStep, hadamard } from './hadamard.js';
 import { type LayerNormStep, layernorm } from './layernorm.js';
 import { type LinearStep, linear } from './linear.js';
 import { type NeuronsStep, neurons } from './neurons.js';
@@ -26,6 +27,7 @@ export type Step =
   | AttentionStep
   | SwigluStep
   | GeluStep
+  | HadamardStep
   | NeuronsStep
   | AddStep;
 
@@ -40,6 +42,7 @@ const definitions = {
   attention,
   swiglu,
   gelu,
+  hadamard,
   neurons,
   add,
 };

@@ -13,6 +13,8 @@ export interface Plan {
   readonly name: string;
   /** Columns that share a sub-scale in w4, w5, w6. */
   readonly groupSize: 32 | 64 | 128;
+  /** Whether inputs of down projections are turned by a Hadamard transform; absent in plans of bundles made before there was one. */
+  readonly rotate?: boolean;
   readonly rules: readonly PlanRule[];
 }
 
@@ -20,6 +22,7 @@ const named = (name: string, ...rules: [match: string, format: FormatName][]): P
   schemaVersion: 1,
   name,
   groupSize: 32,
+  rotate: true,
   rules: rules.map(([match, format]) => ({ match, format })),
 });
 
@@ -42,12 +45,14 @@ export function parsePlan(value: unknown, where: string): Plan {
   const plan = value as Record<string, unknown>;
   if (plan.schemaVersion !== 1)
     return refuse(`schemaVersion is ${JSON.stringify(plan.schemaVersion)}, expected 1`);
-  const known = ['schemaVersion', 'name', 'groupSize', 'rules', '$schema'];
+  const known = ['schemaVersion', 'name', 'groupSize', 'rotate', 'rules', '$schema'];
   const unknown = Object.keys(plan).find((key) => !known.includes(key));
   if (unknown !== undefined) return refuse(`field "${unknown}" is not known; fields are ${known.join(', ')}`);
   const groupSize = plan.groupSize ?? 32;
   if (groupSize !== 32 && groupSize !== 64 && groupSize !== 128)
     return refuse('groupSize must be 32, 64 or 128');
+  const { rotate = true } = plan;
+  if (typeof rotate !== 'boolean') return refuse('rotate must be true or false');
   if (!Array.isArray(plan.rules) || plan.rules.length === 0)
     return refuse('rules must be a list with at least one rule');
   const rules = plan.rules.map((rule: unknown, i): PlanRule => {
@@ -62,7 +67,8 @@ export function parsePlan(value: unknown, where: string): Plan {
     }
     return { match, format: format as FormatName };
   });
-  return { schemaVersion: 1, name: typeof plan.name === 'string' ? plan.name : 'custom', groupSize, rules };
+  const name = typeof plan.name === 'string' ? plan.name : 'custom';
+  return { schemaVersion: 1, name, groupSize, rotate, rules };
 }
 
 /** A tensor the plan must give a format; `aliases` are further names that rules may use for it. */

@@ -1,6 +1,7 @@
 /** The quantize stage: every matrix of a graph in the format its plan gives it. */
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { Graph } from '../graph/graph.js';
+import { readMatrixRows } from '../graph/rotate-inputs.js';
 import { breathe, type StageContext } from '../progress.js';
 import { keepGrid, RequantizationReport } from './keep-grid.js';
 import type { QuantizedMatrix } from './matrix.js';
@@ -23,9 +24,10 @@ export async function quantizeGraph(
   const parameters = graph.matrices.reduce((sum, m) => sum + m.rows * m.columns, 0);
   const requantized = new RequantizationReport();
   progress.begin('quantize', parameters, 'weight');
-  for (const { name, tensor, rows, columns } of graph.matrices) {
+  for (const info of graph.matrices) {
     await breathe(signal);
-    const read = (first: number, count: number) => checkpoint.readRows(tensor, first, count);
+    const { name, tensor, rows, columns } = info;
+    const read = (first: number, count: number) => readMatrixRows(checkpoint, info, first, count);
     const format = formats.get(name)!;
     const grid = checkpoint.gridOf?.(tensor);
     const kept = grid === undefined ? null : keepGrid(name, grid, format);

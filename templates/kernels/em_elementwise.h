@@ -47,6 +47,62 @@ EM_UNUSED EM_NOINLINE static void em_gelu(const struct em_gelu_op *op, const em_
     }
 }
 
+/* One stage: sums and differences of values that are `apart` from each other, in blocks of twice that. */
+EM_INLINE void em_mix_pairs(em_i32 *values, em_u32 columns, em_u32 apart)
+{
+    for (em_i32 *a = values; a < values + columns; a += 2u * apart) {
+        em_i32 *b = a + apart;
+        for (em_u32 i = 0; i < apart; i++) {
+            em_i32 sum = a[i] + b[i];
+            b[i] = a[i] - b[i];
+            a[i] = sum;
+        }
+    }
+}
+
+/* Two stages at once, of values that are 2 * apart and then `apart` from each other. */
+EM_INLINE void em_mix_fours(em_i32 *values, em_u32 columns, em_u32 apart)
+{
+    for (em_i32 *a = values; a < values + columns; a += 4u * apart) {
+        em_i32 *b = a + apart;
+        em_i32 *c = b + apart;
+        em_i32 *d = c + apart;
+        for (em_u32 i = 0; i < apart; i++) {
+            em_i32 sum = a[i] + c[i];
+            em_i32 difference = a[i] - c[i];
+            em_i32 next_sum = b[i] + d[i];
+            em_i32 next_difference = b[i] - d[i];
+            a[i] = sum + next_sum;
+            b[i] = sum - next_sum;
+            c[i] = difference + next_difference;
+            d[i] = difference - next_difference;
+        }
+    }
+}
+
+/*
+ * Transforms every row by H (x) I in place, H the Hadamard matrix of 2^stages rows: values that are columns / 2^stages
+ * apart are mixed. stages is at most 5, so that sums of values without their lowest stages + 1 bits fit 31.
+ */
+EM_UNUSED EM_NOINLINE static void em_hadamard(em_i32 *values, em_u32 columns, em_u32 stages, em_u32 tokens)
+{
+    for (em_u32 t = 0; t < tokens; t++, values += columns) {
+        em_u32 apart = columns;
+        for (em_u32 i = 0; i < columns; i++) {
+            /* Half of the last bit that is lost is added as 1 after all but one shift: it cannot overflow. */
+            values[i] = ((values[i] >> stages) + 1) >> 1;
+        }
+        if (stages % 2u != 0) {
+            apart /= 2u;
+            em_mix_pairs(values, columns, apart);
+        }
+        for (em_u32 twice = 0; twice < stages / 2u; twice++) {
+            apart /= 4u;
+            em_mix_fours(values, columns, apart);
+        }
+    }
+}
+
 /*
  * Rotates the pairs (i, i + head_dim/2) of every head in place. table: int16[context][head_dim], for each position the
  * cosines of the pairs and then their sines, Q14.

@@ -6,8 +6,8 @@ import { tinyCrystalConfig, tinyCrystalTensors } from '../codegen/checkpoint/tin
 import { type TinyGpt2, tinyGpt2Config, tinyGpt2Tensors } from '../codegen/checkpoint/tiny-gpt2.js';
 
 /** Writes a GPT-2 of two heads of 21 elements, widths that no vector divides, and returns its folder. */
-export function writeGpt2Checkpoint(folder: string, form: TinyGpt2): string {
-  const sized = { ...form, sizes: { width: 42, inner: 101, positions: 96, vocab: 263 } };
+export function writeGpt2Checkpoint(folder: string, form: TinyGpt2, inner = 101): string {
+  const sized = { ...form, sizes: { width: 42, inner, positions: 96, vocab: 263 } };
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'config.json'), JSON.stringify(tinyGpt2Config(sized)));
   writeFileSync(join(folder, 'model.safetensors'), writeSafetensors(tinyGpt2Tensors(sized)));

@@ -5,6 +5,7 @@ import type { LinearAlgebra } from '../../calibrate/linear-algebra.js';
 import { OverlaidWeights } from '../../calibrate/overlaid-weights.js';
 import type { Checkpoint } from '../../checkpoint/checkpoint.js';
 import type { Graph, MatrixInfo, Op } from '../../graph/graph.js';
+import { readMatrixRows } from '../../graph/rotate-inputs.js';
 import type { StageContext } from '../../progress.js';
 import { type FormatName, formats } from '../format.js';
 import { dequantizeMatrix, type QuantizedMatrix } from '../matrix.js';
@@ -119,11 +120,9 @@ export function matrixOf(graph: Graph, name: string): MatrixInfo {
 }
 
 /** A matrix of the checkpoint as the quantizers read it. */
-export function matrixSource(
-  checkpoint: Checkpoint,
-  { name, tensor, rows, columns }: MatrixInfo,
-): MatrixSource {
-  const read = (first: number, count: number) => checkpoint.readRows(tensor, first, count);
+export function matrixSource(checkpoint: Checkpoint, info: MatrixInfo): MatrixSource {
+  const { name, rows, columns } = info;
+  const read = (first: number, count: number) => readMatrixRows(checkpoint, info, first, count);
   return { name, rows, columns, read };
 }
 

@@ -23,8 +23,8 @@ t.test('files', async (t) => {
     return path;
   };
   const plan = { schemaVersion: 1, name: 'mine', groupSize: 64, rules: [{ match: '*', format: 'w5' }] };
-  t.same(findPlan(write(JSON.stringify(plan)), null), plan);
-  t.same(findPlan(write(JSON.stringify(plan)), 32), { ...plan, groupSize: 32 });
+  t.same(findPlan(write(JSON.stringify(plan)), null), { ...plan, rotate: true });
+  t.same(findPlan(write(JSON.stringify(plan)), 32), { ...plan, groupSize: 32, rotate: true });
   const refused = (pattern: RegExp, path: string) =>
     expectError(t, 'EM2001', pattern, () => findPlan(path, null));
   refused(/there is no such file/, join(folder, 'none.json'));

@@ -189,6 +189,7 @@ t.test('bundles on this machine', { skip: obstacle }, async (t) => {
         window: CONTEXT,
         ids: readIds(idsFile, VOCABULARY).ids,
         kept: null,
+        rotate: false,
         matrices: null,
       },
       binary: join(native.bundle, 'bin', 'em-run'),

@@ -10,10 +10,12 @@ import {
   packedTensors,
   packScheme,
   quantizationConfig,
+  unpackedModules,
 } from '../../../codegen/export/compressed-tensors.js';
 import { exportBundle } from '../../../codegen/export/export-bundle.js';
 import { writeSafetensorsFile } from '../../../codegen/export/safetensors-file.js';
 import { buildGraph } from '../../../codegen/graph/build.js';
+import { readMatrixRows } from '../../../codegen/graph/rotate-inputs.js';
 import { silentProgress } from '../../../codegen/progress.js';
 import { dequantizeRow } from '../../../codegen/quantize/matrix.js';
 import { namedPlans, type Plan } from '../../../codegen/quantize/plan.js';
@@ -35,15 +37,16 @@ const plans: readonly Plan[] = [
   },
 ];
 
-for (const plan of plans) {
+for (const [plan, rotate] of plans.flatMap((plan) => [[plan, false] as const, [plan, true] as const])) {
   for (const path of [bundledModelPath, null]) {
-    t.test(`${plan.name}, ${path === null ? 'a tiny model' : 'the bundled model'}`, async (t) => {
+    const named = `${plan.name}, ${path === null ? 'a tiny model' : 'the bundled model'}`;
+    t.test(`${named}${rotate ? ', turned' : ''}`, async (t) => {
       const folder = t.testdir();
       const checkpoint = openCheckpoint(path ?? writeTinyModel(join(folder, 'model')));
       t.teardown(() => checkpoint.close());
       const { config } = checkpoint;
       if (config.family !== 'llama') throw new Error('not a llama');
-      const graph = buildGraph(checkpoint, 32);
+      const graph = buildGraph(checkpoint, 32, rotate);
       const matrices = await quantizeGraph(graph, checkpoint, plan, plan.name, context());
       const scheme = packScheme(graph, matrices)!;
       t.equal(scheme.bits, /int4/.test(plan.name) ? 4 : 8);
@@ -53,28 +56,34 @@ for (const plan of plans) {
         join(out, 'model.safetensors'),
         packedTensors(graph, matrices, checkpoint, scheme),
       );
-      const settings = { ...huggingFaceConfig(config), quantization_config: quantizationConfig(scheme) };
+      const settings = {
+        ...huggingFaceConfig(config),
+        quantization_config: quantizationConfig(scheme, unpackedModules(graph)),
+      };
       writeFileSync(join(out, 'config.json'), JSON.stringify(settings));
       const found = openCheckpoint(out);
       t.teardown(() => found.close());
       t.strictSame(found.config, config);
       let [packed, worst] = [0, 0];
-      for (const { name, tensor, rows, columns } of graph.matrices) {
+      for (const info of graph.matrices) {
+        const { name, tensor, rows, columns } = info;
         const matrix = matrices.get(name)!;
         const codes = found.gridOf?.(tensor)?.codes;
         if (codes !== undefined) packed++;
         if (codes?.some((code, i) => code !== matrix.integers[i])) t.fail(`${name}: other integers`);
         const row = new Float32Array(columns);
-        const values = found.readRows(tensor, 0, rows);
+        const values = readMatrixRows(found, info, 0, rows);
         for (let r = 0; r < rows; r++) {
           dequantizeRow(matrix, r, row);
+          const largest = row.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
           row.forEach((value, c) => {
             const difference = Math.abs(values[r * columns + c]! - value);
-            worst = Math.max(worst, value === 0 ? difference : difference / Math.abs(value));
+            const size = info.rotationStages === undefined ? Math.abs(value) : 16 * largest;
+            worst = Math.max(worst, size === 0 ? difference : difference / size);
           });
         }
       }
-      t.equal(packed, 7 * config.layers);
+      t.equal(packed, (rotate ? 6 : 7) * config.layers);
       // Scales are rounded to float32 once, the values once more.
       t.ok(worst <= 2 ** -22, `largest relative difference: ${worst}`);
     });

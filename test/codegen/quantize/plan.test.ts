@@ -14,7 +14,8 @@ const names = ['embed', 'layers.0.attn.q', 'layers.0.mlp.down', 'layers.1.mlp.do
 const tensors: PlannedTensor[] = names.map((name) => ({ name, aliases: name === 'embed' ? ['head'] : [] }));
 
 t.test('a plan is read as it stands', async (t) => {
-  t.strictSame(parsePlan(plan(), 'p.json'), plan());
+  t.strictSame(parsePlan(plan(), 'p.json'), { ...plan(), rotate: true });
+  t.equal(parsePlan(plan({ rotate: false }), 'p.json').rotate, false);
   t.equal(parsePlan(plan({ groupSize: undefined }), 'p.json').groupSize, 32);
   t.equal(parsePlan(plan({ name: undefined }), 'p.json').name, 'custom');
   t.doesNotThrow(() => parsePlan(plan({ $schema: 'x' }), 'p.json'));
@@ -27,6 +28,7 @@ t.test('what is no plan gives EM2001 with the reason', async (t) => {
   const wrong: [unknown, RegExp][] = [
     [null, /p\.json: it is not a JSON object/],
     [[], /not a JSON object/],
+    [plan({ rotate: 'yes' }), /rotate must be true or false/],
     ['int8', /not a JSON object/],
     [plan({ schemaVersion: 2 }), /schemaVersion is 2, expected 1/],
     [plan({ schemaVersion: undefined }), /schemaVersion is undefined/],

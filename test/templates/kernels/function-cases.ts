@@ -4,6 +4,7 @@ import { INT32_MAX, scale } from '../../../codegen/arithmetic/fixed.js';
 import { exp2Negative, geluGate, reciprocalSqrt, sigmoid } from '../../../codegen/arithmetic/functions.js';
 import { add } from '../../../codegen/ops/add.js';
 import { type GeluStep, gelu } from '../../../codegen/ops/gelu.js';
+import { hadamard } from '../../../codegen/ops/hadamard.js';
 import { type LayerNormStep, layerNormVector } from '../../../codegen/ops/layernorm.js';
 import { normalizeVector, normEpsilon, type RmsNormStep } from '../../../codegen/ops/rmsnorm.js';
 import { rope } from '../../../codegen/ops/rope.js';
@@ -95,6 +96,36 @@ export function elementwiseCases(): KernelCase[] {
     cases.push(ropeCase(vectors, i), geluCase(vectors, i));
   }
   return cases;
+}
+
+/** Rows of the widths that models have, of plausible values and of such as fill an int32. */
+export function hadamardCases(): KernelCase[] {
+  const vectors = new Vectors(23n);
+  const shapes = [
+    [4, 2],
+    [172, 2],
+    [40, 3],
+    [48, 4],
+    [32, 5],
+    [864, 5],
+    [2, 1],
+  ] as const;
+  return Array.from({ length: 28 }, (_, i): KernelCase => {
+    const [columns, stages] = shapes[i % shapes.length]!;
+    const tokens = 1 + (i % 3);
+    const values = vectors.activations(columns * tokens, i);
+    if (i >= 21)
+      for (let at = 0; at < values.length; at++) values[at] = at % (i - 18) === 0 ? -INT32_MAX : INT32_MAX;
+    const expected: number[] = [];
+    const op = { kind: 'hadamard', name: 'turn', buffer: 'h', stages } as const;
+    for (let first = 0; first < values.length; first += columns) {
+      const h = values.slice(first, first + columns);
+      hadamard.integer({ kind: 'hadamard', op, outFrac: 0 }, integerState({ buffers: { h } }));
+      expected.push(...h);
+    }
+    const input = [operation.hadamard, columns, stages, tokens, ...values];
+    return { name: `hadamard ${tokens} x ${columns}, ${stages} stages, case ${i}`, input, expected };
+  });
 }
 
 function geluCase(vectors: Vectors, i: number): KernelCase {

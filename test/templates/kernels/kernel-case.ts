@@ -25,6 +25,7 @@ export const operation = {
   layernorm: 15,
   residue: 16,
   neurons: 17,
+  hadamard: 18,
 } as const;
 
 /** What the driver's outputs hold where nothing was written. */

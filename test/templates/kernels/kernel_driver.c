@@ -19,7 +19,7 @@
 
 enum operation {
     SCALE = 1, RECIPROCAL_SQRT, EXP2_NEGATIVE, SIGMOID, QUANTIZE, RMSNORM, ROPE, SWIGLU, ADD, LINEAR_ROWS, GATHER_ROW, ATTEND,
-    GELU_GATE, GELU, LAYERNORM, RESIDUE, NEURONS
+    GELU_GATE, GELU, LAYERNORM, RESIDUE, NEURONS, HADAMARD
 };
 
 /* What out holds where a kernel must not write. */
@@ -304,6 +304,19 @@ static void gelu(void)
     free(out);
 }
 
+/* columns, stages, tokens, values. */
+static void hadamard(void)
+{
+    em_u32 columns = count_word();
+    em_u32 stages = count_word();
+    em_u32 tokens = count_word();
+    em_u64 count = (em_u64)columns * tokens;
+    em_i32 *values = copy(words((em_u32)count), count * sizeof(*values));
+    em_hadamard(values, columns, stages, tokens);
+    put(values, count);
+    free(values);
+}
+
 /* count, input, output. */
 static void add(void)
 {
@@ -466,6 +479,9 @@ static void run_case(enum operation operation)
         return;
     case RESIDUE:
         residue();
+        return;
+    case HADAMARD:
+        hadamard();
         return;
     case NEURONS:
         neurons();

@@ -24,6 +24,7 @@ import { neuronCases, residueCases } from './field-cases.js';
 import {
   elementwiseCases,
   fixedPointCases,
+  hadamardCases,
   layerNormCases,
   normCases,
   quantizeCases,
@@ -222,6 +223,7 @@ const commonCases = [
   ...normCases(),
   ...layerNormCases(),
   ...residueCases(),
+  ...hadamardCases(),
   ...neuronCases(),
   ...attentionCases(),
 ];
