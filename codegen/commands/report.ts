@@ -1,5 +1,5 @@
 /** embed-model report: one table, or one file, out of many results. */
-import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unwritable } from '../bundle/output-folder.js';
 import { defineCommand } from './command.js';
@@ -28,6 +28,9 @@ export const report = defineCommand({
   description: [
     'Takes what build, run, bench and deploy write with --json. Results that belong together are those of the ' +
       'same board, model, target, quantization and number of threads.',
+    'Of a bundle, report/result.json is taken, and the page shows its quantization: verdicts of the gates (eval ' +
+      '--acceptance), bits of every tensor over the layers, loss against size of all variants that were tried, signal to ' +
+      'noise of every tensor, divergence token by token, and the texts of both models side by side.',
     'With --baseline, a speed is a regression if it is slower by more than --max-regression percent and by ' +
       'more than three times the noise of the earlier runs (their scaled median absolute deviation). ' +
       'Emulated speed is never compared. With --json, the document holds the results and the comparison: ' +
@@ -38,7 +41,7 @@ export const report = defineCommand({
     'A board that gave no result (deploy to several boards, or a document with an error) is an error in all forms ' +
       'and makes the exit code that of its error.',
   ],
-  argument: { name: 'RESULT', help: 'files written with --json', required: true, many: true },
+  argument: { name: 'RESULT', help: 'files written with --json, and bundles', required: true, many: true },
   options,
   examples: [
     {
@@ -48,6 +51,10 @@ export const report = defineCommand({
     {
       command: 'embed-model report pi4.json --baseline baselines/pi4.json --max-regression 5',
       note: 'exit code 1 if slower',
+    },
+    {
+      command: 'embed-model report ./os-nano-x86_64-avx2 --html report.html',
+      note: 'how a bundle was quantized, and what that costs',
     },
     {
       command: 'embed-model report pi4.json --history history/pi4.jsonl --html report.html',
@@ -69,12 +76,15 @@ export const report = defineCommand({
     const { compareWithBaseline } = await import('../../deploy/report/baseline.js');
     const { textReport, markdownReport } = await import('../../deploy/report/table-report.js');
     const { historyEntry, readHistory, appendHistory } = await import('../../deploy/report/history.js');
-    const { results, failures } = readResults(operands);
+    const { files, bundles } = resultFiles(operands);
+    const { results, failures } = readResults(files);
     const baseline = values.baseline === null ? [] : readResults(baselineFiles(values.baseline)).results;
     const comparisons = compareWithBaseline(results, baseline, values['max-regression']);
     const known = values.history === null ? [] : readHistory(values.history);
     const history = [...baseline.map((result) => historyEntry(result, null)), ...known];
-    const content = { results, failures, comparisons, history };
+    const { readQuantizationRecords } = await import('../../deploy/report/quantization-records.js');
+    const quantizations = bundles.map(readQuantizationRecords);
+    const content = { results, failures, comparisons, history, quantizations };
     if (values.html !== null) {
       const { htmlReport } = await import('../../deploy/report/html-report.js');
       write(values.html, htmlReport(content));
@@ -97,6 +107,13 @@ export const report = defineCommand({
     return reportExitCode(content);
   },
 });
+
+/** Of a bundle its own result is taken, and what it knows about its quantization. */
+function resultFiles(operands: readonly string[]): { files: string[]; bundles: string[] } {
+  const bundles = operands.filter((path) => existsSync(join(path, 'manifest.json')));
+  const files = operands.map((path) => (bundles.includes(path) ? join(path, 'report', 'result.json') : path));
+  return { files, bundles };
+}
 
 /** Throws EM4041 where there is nothing of that name. */
 function baselineFiles(path: string): string[] {

@@ -4,6 +4,7 @@ import { type BoardFailure, failureText } from './board-failure.js';
 import { escapeMarkup } from './escape-markup.js';
 import { type HistoryEntry, historyEntry } from './history.js';
 import { histogram, lineChart, stackedBar } from './html-charts.js';
+import { quantizationSection } from './html-quantization.js';
 import type { ReportContent } from './report-content.js';
 import { boardName, type ReportResult, seriesOf, verdictOf } from './report-result.js';
 
@@ -12,13 +13,22 @@ body{font:15px/1.45 system-ui,sans-serif;max-width:62rem;margin:2rem auto;paddin
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.5rem;border-bottom:1px solid var(--line);padding-bottom:.3rem}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);white-space:nowrap}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.passed{color:#2f855a}.failed{color:#c53030;font-weight:700}.why{white-space:normal}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(26rem,1fr));gap:1rem}
+.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(26rem,100%),1fr));gap:1rem}
 figure{margin:0;border:1px solid var(--line);border-radius:6px;padding:.6rem}figcaption{font-weight:600}.unit{color:var(--soft);font-weight:400}
 svg{width:100%;height:auto}.grid{stroke:var(--line)}.axis{font-size:11px;fill:var(--soft)}.label{font-size:12px;fill:currentColor}
-.end{text-anchor:end}.middle{text-anchor:middle}dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}`;
+.end{text-anchor:end}.middle{text-anchor:middle}dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
+.full{grid-column:1/-1;overflow-x:auto}.full svg{min-width:44rem}.quantization table{font-size:13px}.quantization .charts{margin-top:1.2rem}.cell{font-size:12px;text-anchor:middle}.open{color:var(--soft)}tr.chosen td{font-weight:600}h3{font-size:1rem;margin:1.6rem 0 .4rem}
+details{margin:.8rem 0}summary{cursor:pointer}table.texts{table-layout:fixed;font-size:13px}.texts td{white-space:pre-wrap;overflow-wrap:anywhere;vertical-align:top}
+.texts th:first-child{width:24%}mark{background:#f6ad5540;color:inherit;border-radius:2px}`;
 
 /** A section a board, model, target, quantization and number of threads: of several results, the last one is shown whole. */
-export function htmlReport({ results, failures, comparisons, history }: ReportContent): string {
+export function htmlReport({
+  results,
+  failures,
+  comparisons,
+  history,
+  quantizations = [],
+}: ReportContent): string {
   const last = new Map(results.map((result) => [seriesOf(result), result]));
   const runs = [...history, ...results.map((result) => historyEntry(result, null))];
   return `<!doctype html>
@@ -27,6 +37,7 @@ export function htmlReport({ results, failures, comparisons, history }: ReportCo
 <h1>embed-model report</h1>
 ${overview(results, failures, comparisons)}
 ${[...last.values()].map((result) => section(result, uniqueRuns(runs, result))).join('\n')}
+${quantizations.map(quantizationSection).join('\n')}
 </body></html>
 `;
 }
