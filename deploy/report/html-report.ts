@@ -17,7 +17,7 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.passed{color:#2f85
 figure{margin:0;border:1px solid var(--line);border-radius:6px;padding:.6rem}figcaption{font-weight:600}.unit{color:var(--soft);font-weight:400}
 svg{width:100%;height:auto}.grid{stroke:var(--line)}.axis{font-size:11px;fill:var(--soft)}.label{font-size:12px;fill:currentColor}
 .end{text-anchor:end}.middle{text-anchor:middle}dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
-.full{grid-column:1/-1;overflow-x:auto}.full svg{min-width:44rem}.quantization table{font-size:13px}.quantization .charts{margin-top:1.2rem}.cell{font-size:12px;text-anchor:middle}.open{color:var(--soft)}tr.chosen td{font-weight:600}h3{font-size:1rem;margin:1.6rem 0 .4rem}
+.full{grid-column:1/-1;overflow-x:auto}.full svg{min-width:44rem}.quantization table{font-size:13px}.quantization :is(td,th){padding:.3rem .5rem}.quantization .charts{margin-top:1.2rem}.cell{font-size:12px;text-anchor:middle}.open{color:var(--soft)}tr.chosen td{font-weight:600}h3{font-size:1rem;margin:1.6rem 0 .4rem}
 details{margin:.8rem 0}summary{cursor:pointer}table.texts{table-layout:fixed;font-size:13px}.texts td{white-space:pre-wrap;overflow-wrap:anywhere;vertical-align:top}
 .texts th:first-child{width:24%}mark{background:#f6ad5540;color:inherit;border-radius:2px}`;
 

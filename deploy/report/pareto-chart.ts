@@ -6,15 +6,21 @@ import { at, ChartFrame, hover, label, logTicks, palette, plain, rangeAround, ti
 export const measuredKld = ({ emitted, float }: SummaryVariant): number | null =>
   emitted?.kld ?? float?.kld ?? null;
 
-/** Variants that no other one beats in both size and divergence, smallest first. */
-export function paretoFront(variants: readonly SummaryVariant[]): SummaryVariant[] {
-  const measured = variants
-    .filter((one) => measuredKld(one) !== null)
-    .sort((a, b) => a.bytes - b.bytes || measuredKld(a)! - measuredKld(b)!);
+/** Variants that no other one beats in both size and divergence, smallest first. Only what was measured alike is compared. */
+export function paretoFront(
+  variants: readonly SummaryVariant[],
+): { readonly variant: SummaryVariant; readonly kld: number }[] {
+  const measured = variants.filter((one) => measuredKld(one) !== null);
+  const isEmitted = measured.every(({ emitted }) => emitted !== null);
+  const comparable = measured.flatMap((variant) => {
+    const kld = (isEmitted ? variant.emitted : variant.float)?.kld;
+    return kld === undefined ? [] : [{ variant, kld }];
+  });
+  comparable.sort((a, b) => a.variant.bytes - b.variant.bytes || a.kld - b.kld);
   let best = Number.POSITIVE_INFINITY;
-  return measured.filter((one) => {
-    const isBetter = measuredKld(one)! < best;
-    if (isBetter) best = measuredKld(one)!;
+  return comparable.filter(({ kld }) => {
+    const isBetter = kld < best;
+    if (isBetter) best = kld;
     return isBetter;
   });
 }
@@ -51,12 +57,12 @@ const isShown = (kld: number | null | undefined): kld is number => typeof kld ==
 
 /** A staircase: between two variants of the front, the smaller one is the best there is. */
 function frontPath(variants: readonly SummaryVariant[], frame: ChartFrame): string {
-  const front = paretoFront(variants);
+  const front = paretoFront(variants).filter(({ kld }) => isShown(kld));
   const place = (bits: number, kld: number) => `${at(frame.x(bits))},${at(frame.y(Math.log10(kld)))}`;
-  const corners = front.flatMap((one, i) => {
+  const corners = front.flatMap(({ variant, kld }, i) => {
     const before = front[i - 1];
-    const here = place(one.bitsPerWeight, measuredKld(one)!);
-    return before === undefined ? [here] : [place(one.bitsPerWeight, measuredKld(before)!), here];
+    const here = place(variant.bitsPerWeight, kld);
+    return before === undefined ? [here] : [place(variant.bitsPerWeight, before.kld), here];
   });
   return corners.join(' ');
 }

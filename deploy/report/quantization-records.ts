@@ -118,7 +118,15 @@ function readRecord(path: string, shape: Shape): unknown {
     throw new EmbedError('EM4041', { where: path, why });
   }
   check(record, shape, path);
+  if (!areNumbersFinite(record))
+    throw new EmbedError('EM4041', { where: path, why: 'a number is too large' });
   return record;
+}
+
+/** Whether every number in a parsed JSON value is finite: 1e999 is valid JSON, and no place in a chart. */
+function areNumbersFinite(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value);
+  return typeof value !== 'object' || value === null || Object.values(value).every(areNumbersFinite);
 }
 
 function check(value: unknown, shape: Shape, where: string, place = ''): void {

@@ -10,6 +10,7 @@ import { sideBySide } from '../../../codegen/accept/output-comparison.js';
 import { planAcceptance } from '../../../codegen/accept/plan-acceptance.js';
 import { readTask } from '../../../codegen/accept/task-benchmark.js';
 import type { Manifest } from '../../../codegen/bundle/manifest.js';
+import type { QuantizationSummary } from '../../../codegen/bundle/quantization-summary.js';
 import { FloatEvaluator } from '../../../codegen/calibrate/float-evaluator.js';
 import { checkpointWeights } from '../../../codegen/calibrate/float-weights.js';
 import { PlainLinearAlgebra } from '../../../codegen/calibrate/linear-algebra-plain.js';
@@ -192,6 +193,19 @@ t.test('a bundle for this machine', { skip: obstacle }, async (t) => {
     [...acceptanceFiles, 'quantization_summary.json', 'result.json'].sort(),
   );
   t.same(leftovers(), [], 'no build is left');
+
+  const { tensors, variants, method } = JSON.parse(
+    written('quantization_summary.json'),
+  ) as QuantizationSummary;
+  t.same(
+    tensors.map(({ name, bytes }) => [name, bytes]),
+    manifest.tensors.map(({ name, bytes }) => [name, bytes]),
+  );
+  for (const { name, sqnrDb, outputError } of tensors) {
+    t.ok(sqnrDb! > 30 && sqnrDb! < 60, `${name}: ${sqnrDb} dB with 8 bits`);
+    t.ok(name === 'embed' ? outputError === null : outputError! > 0 && outputError! < 0.03, `${outputError}`);
+  }
+  t.match(variants, [{ name: 'int8', method, chosen: true, float: null }]);
 
   const planned = await planAcceptance(bundle, defaults, context);
   t.same(
