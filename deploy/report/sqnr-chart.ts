@@ -20,7 +20,9 @@ export function sqnrChart(tensors: readonly SummaryTensor[]): string {
     2,
   );
   const isOutside = points.some(({ layer }) => layer === null);
-  const xRange = [isOutside ? -1.5 : -0.5, layers - 0.5] as const;
+  // What belongs to no layer stands as far to the left as its name is wide.
+  const outside = -Math.max(1, 0.07 * layers);
+  const xRange = [isOutside ? 1.6 * outside : -0.5, layers - 0.5] as const;
   const frame = new ChartFrame(960, 230, Math.ceil(roles.length / COLUMNS), xRange, yRange);
   const colorOf = (role: string) => palette[roles.indexOf(role) % palette.length]!;
   const lines = roles.map((role) => {
@@ -30,7 +32,7 @@ export function sqnrChart(tensors: readonly SummaryTensor[]): string {
   });
   const dots = points.map(
     ({ tensor, layer, role, sqnrDb }) =>
-      `<circle cx="${at(frame.x(layer ?? -1))}" cy="${at(frame.y(sqnrDb))}" r="3.6" fill="${colorOf(role)}">${hover(describeTensor(tensor))}</circle>`,
+      `<circle cx="${at(frame.x(layer ?? outside))}" cy="${at(frame.y(sqnrDb))}" r="3.6" fill="${colorOf(role)}">${hover(describeTensor(tensor))}</circle>`,
   );
   const step = Math.ceil(layers / 24);
   const numbers = Array.from({ length: Math.ceil(layers / step) }, (_, i) =>
@@ -42,7 +44,7 @@ export function sqnrChart(tensors: readonly SummaryTensor[]): string {
   });
   const parts = [
     ...ticks(yRange).map((value) => frame.grid(value, plain(value))),
-    ...[...lines, ...dots, ...(isOutside ? [frame.tick(-1, 'no layer')] : []), ...numbers],
+    ...[...lines, ...dots, ...(isOutside ? [frame.tick(outside, 'no layer')] : []), ...numbers],
     ...[frame.xTitle('layer'), ...legend],
   ];
   return frame.figure(

@@ -1,6 +1,14 @@
 /** What inspect found: for programs and for people. */
 export interface Inspection {
-  readonly kind: 'checkpoint' | 'bundle' | 'blob' | 'plan' | 'result' | 'validation report';
+  readonly kind:
+    | 'checkpoint'
+    | 'bundle'
+    | 'blob'
+    | 'plan'
+    | 'result'
+    | 'validation report'
+    | 'acceptance'
+    | 'quantization summary';
   /** Fields of the JSON document, beside `kind`. */
   readonly document: Readonly<Record<string, unknown>>;
   /** Control characters of the file are not in it. */

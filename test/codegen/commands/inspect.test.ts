@@ -5,6 +5,7 @@ import { inspectPath } from '../../../codegen/commands/inspect/inspect-path.js';
 import { findMisshape, type Shape } from '../../../codegen/commands/inspect/record-shape.js';
 import { writeBlob } from '../../../codegen/layout/blob.js';
 import { namedPlans } from '../../../codegen/quantize/plan.js';
+import { records } from '../../deploy/report/quantization-records.js';
 import { tinyModels, writeCheckpoint } from '../../end-to-end/tiny-bundles.js';
 import { expectError } from '../checkpoint/expect-error.js';
 import { writeLlama2c } from '../checkpoint/llama2c-writer.js';
@@ -129,6 +130,32 @@ t.test('plans', async (t) => {
   t.match(text, /^ {2}head +w8 +8 bits, scale per row\n {2}\* +w4 /m);
   expectError(t, 'EM2001', /formats are/, () =>
     inspectPath(file(t, 'plan.json', { schemaVersion: 1, rules: [{ match: '*', format: 'w3' }] })),
+  );
+});
+
+t.test('acceptances and quantization summaries', async (t) => {
+  const { acceptance, summary } = records(2);
+  const accepted = inspectPath(file(t, 'acceptance.json', acceptance));
+  t.equal(accepted.kind, 'acceptance');
+  t.match(accepted.text, /^acceptance of m, auto, for t\n\nloss +passed {2}below/);
+  t.match(accepted.text, 'accepted  NO: a gate failed');
+  expectError(t, 'EM1209', /gates\.0\.passed/, () =>
+    inspectPath(file(t, 'acceptance.json', { ...acceptance, gates: [{ name: 'loss', text: '' }] })),
+  );
+  expectError(t, 'EM1209', /not a list/, () =>
+    inspectPath(file(t, 'acceptance.json', { ...acceptance, gates: {} })),
+  );
+  const summarized = inspectPath(file(t, 'quantization_summary.json', summary));
+  t.equal(summarized.kind, 'quantization summary');
+  t.match(summarized.text, /^first allocation +GPTQ +5\.600 +- +0\.0110 +0\.0130 {2}chosen$/m);
+  t.match(summarized.text, /^layers\.1\.attn\.q +w5 +1100 +18\.1 +0\.0500$/m);
+  const { variants } = summary!;
+  const broken = { ...summary, variants: [{ ...variants[0], float: { kld: 'x' } }] };
+  expectError(t, 'EM1209', /variants\.0\.kld/, () =>
+    inspectPath(file(t, 'quantization_summary.json', broken)),
+  );
+  expectError(t, 'EM1209', /no list/, () =>
+    inspectPath(file(t, 'quantization_summary.json', { ...summary, tensors: {} })),
   );
 });
 

@@ -1,0 +1,86 @@
+import type { QuantizationSummary, SummaryVariant } from '../../bundle/quantization-summary.js';
+import type { JsonObject } from '../../checkpoint/json-object.js';
+import { EmbedError } from '../../diagnostics/error.js';
+import { printable } from '../../diagnostics/printable.js';
+import { type Column, textTable } from '../text-table.js';
+import type { Inspection } from './inspection.js';
+import { findMisshape, type Shape } from './record-shape.js';
+
+/** The fields of a summary that are shown. */
+const summaryShape: Shape = {
+  fields: {
+    model: { fields: { name: 'string' } },
+    ...{ target: 'string', plan: 'string', bitsPerWeight: 'number' },
+    variants: {
+      each: {
+        fields: {
+          ...{ name: 'string', method: 'string', bytes: 'number', bitsPerWeight: 'number' },
+          ...{ predictedKld: 'number|null', chosen: 'boolean' },
+        },
+      },
+    },
+    tensors: {
+      each: {
+        fields: {
+          ...{ name: 'string', format: 'string', bytes: 'number' },
+          ...{ sqnrDb: 'number|null', outputError: 'number|null' },
+        },
+      },
+    },
+  },
+};
+const lossShape: Shape = { fields: { kld: 'number' } };
+
+/** Describes what was tried to quantize a model, and what became of every tensor. Throws EM1209 where it is no such record. */
+export function inspectQuantizationSummary(record: JsonObject, path: string): Inspection {
+  const wrong =
+    findMisshape(record, summaryShape) ??
+    (Array.isArray(record.variants) && Array.isArray(record.tensors)
+      ? null
+      : 'variants or tensors is no list');
+  const summary = record as unknown as QuantizationSummary;
+  const fault = wrong ?? wrongLoss(summary.variants);
+  if (fault !== null) {
+    throw new EmbedError('EM1209', { where: path, why: `no valid quantization summary: ${fault}` });
+  }
+  const { model, plan, target, bitsPerWeight, variants, tensors } = summary;
+  const head = `quantization of ${model.name}, ${plan}, for ${target}: ${bitsPerWeight.toFixed(3)} bits a weight`;
+  const text = [printable(head), variantTable(variants), tensorTable(tensors)].join('\n\n');
+  return { kind: 'quantization summary', document: { summary }, text, faults: [] };
+}
+
+function wrongLoss(variants: readonly SummaryVariant[]): string | null {
+  for (const [i, { float, emitted }] of variants.entries()) {
+    for (const loss of [float, emitted]) {
+      const wrong = loss === null ? null : findMisshape(loss, lossShape, `variants.${i}`);
+      if (wrong !== null) return wrong;
+    }
+  }
+  return null;
+}
+
+const right = (title: string): Column => ({ title, align: 'right' });
+const left = (title: string): Column => ({ title, align: 'left' });
+const figure = (value: number | null | undefined) => (value == null ? '-' : value.toPrecision(3));
+
+/** Divergences in nats a token. */
+function variantTable(variants: readonly SummaryVariant[]): string {
+  const columns = [
+    ...[left('variant'), left('method'), right('bits a weight'), right('KLD predicted')],
+    ...[right('in float'), right('emitted C'), left('')],
+  ];
+  const rows = variants.map(({ name, method, bitsPerWeight, predictedKld, float, emitted, chosen }) => [
+    ...[printable(name), printable(method), bitsPerWeight.toFixed(3), figure(predictedKld)],
+    ...[figure(float?.kld), figure(emitted?.kld), chosen ? 'chosen' : ''],
+  ]);
+  return textTable(columns, rows);
+}
+
+function tensorTable(tensors: QuantizationSummary['tensors']): string {
+  const columns = [left('tensor'), left('format'), right('bytes'), right('SQNR dB'), right('output error')];
+  const rows = tensors.map(({ name, format, bytes, sqnrDb, outputError }) => [
+    ...[printable(name), printable(format), String(bytes)],
+    ...[sqnrDb === null ? 'exact' : sqnrDb.toFixed(1), figure(outputError)],
+  ]);
+  return textTable(columns, rows);
+}
