@@ -5,13 +5,30 @@ import type { SamplingSettings } from './bundle/manifest.js';
 import type { Plan } from './quantize/plan.js';
 import type { Method } from './quantize/quantize-model.js';
 
+/** Most that perplexity may grow where nothing else is asked: 2 %. */
+export const MAX_LOSS = 0.02;
+
+export interface AutoOptions {
+  /** Most bytes of the blob; null: as few as maxLoss allows. */
+  readonly maxBytes: number | null;
+  /** Whether the user said so: then it is told where there is too little text for it. */
+  readonly asked: boolean;
+}
+
 export interface BuildOptions {
   readonly target: Target;
   /** Checkpoint path, or null for the bundled model. */
   readonly model: string | null;
   /** Output folder, or null for <model>-<target> in the working directory. */
   readonly out: string | null;
+  /** Formats of the weights; with `auto`, its group size, and the plan to fall back to without enough calibration text. */
   readonly plan: Plan;
+  /** Search for a plan; absent or null: take `plan`. */
+  readonly auto?: AutoOptions | null;
+  /** Most that perplexity may grow, as a fraction; absent: 0.02. */
+  readonly maxLoss?: number;
+  /** Text or .u16 file that the loss is measured on: for `auto` its first half judges plans; the second certifies. */
+  readonly validation?: string | null;
   /** How integers are found; absent: gptq. */
   readonly method?: Method;
   /** Text or .u16 file to calibrate with; null: the bundled model's, or text sampled from the model. */

@@ -2,6 +2,8 @@
 import { proveBundle } from '../deploy/prove-bundle.js';
 import type { Result } from '../deploy/result.js';
 import type { Target } from '../targets/target.js';
+import { certificateFor } from './allocate/certificate-for.js';
+import { chosenDivergences, type FoundIntegers, findIntegers } from './allocate/find-integers.js';
 import { checkBareMetalRequest } from './bare-metal/bare-metal-request.js';
 import { buildBareMetal } from './bare-metal/build-bare-metal.js';
 import type { BuildOptions } from './build-options.js';
@@ -10,7 +12,7 @@ import { composeManifest, parameterCount } from './bundle/compose-manifest.js';
 import type { Manifest } from './bundle/manifest.js';
 import { OutputFolder } from './bundle/output-folder.js';
 import { composeQuantizationSummary } from './bundle/quantization-summary.js';
-import { calibrate, sampleCalibrationText } from './calibrate/calibrate.js';
+import { type Calibration, calibrate, sampleCalibrationText } from './calibrate/calibrate.js';
 import { ownCalibration, readCalibration } from './calibrate/calibration-text.js';
 import { measuredWindows } from './calibrate/calibration-windows.js';
 import { completeCrystal } from './calibrate/complete-crystal.js';
@@ -25,15 +27,16 @@ import { EmbedError } from './diagnostics/error.js';
 import { emitBundle } from './emit/emit-bundle.js';
 import { goldenPrompt } from './evaluate/golden-prompt.js';
 import { defaultGoldenRuns } from './evaluate/golden-run.js';
+import type { ValidationReport } from './evaluate/validation-report.js';
 import { buildGraph } from './graph/build.js';
 import { contextLength } from './graph/context-length.js';
 import type { Graph } from './graph/graph.js';
 import { foldGains } from './lower/fold-gains.js';
-import { lower } from './lower/lower.js';
+import { type IntegerModel, lower } from './lower/lower.js';
 import { buildModule, checkModuleRequest } from './module/build-module.js';
 import type { StageContext } from './progress.js';
 import { quantizedHash } from './quantize/matrix.js';
-import { quantizeModel } from './quantize/quantize-model.js';
+import type { TensorStatistics } from './quantize/tensor-statistics.js';
 import { describePruning, pruneToText } from './vocabulary/prune-vocabulary.js';
 
 export interface BuildResult {
@@ -83,7 +86,7 @@ async function buildInto(
   options: BuildOptions,
   context: StageContext,
 ): Promise<BuildResult> {
-  const { target, plan } = options;
+  const { target } = options;
   const { checkpoint, tokenizer, bosId } = source;
   const { eosIds } = checkpoint.config;
   const { RealFileSystemHost } = await import('@ts-morph/common');
@@ -96,11 +99,8 @@ async function buildInto(
     { prefer: options.toolchain, fetch: options.fetch },
     context,
   );
-  const { model, calibration, quantization, statistics, quantizedSha256, parameters } = await toIntegers(
-    source,
-    options,
-    context,
-  );
+  const integers = await toIntegers(source, options, true, context);
+  const { model, plan, parameters } = integers;
   const prompt = goldenPrompt(options.prompt, source, model.graph);
   const golden = await defaultGoldenRuns(model, prompt, eosIds, parameters, context);
   const { singleFile } = options;
@@ -129,15 +129,11 @@ async function buildInto(
     ...{
       source,
       target,
-      plan,
-      calibration,
-      quantization,
-      model,
+      integers,
       golden,
       emitted,
       compiled,
       toolchain,
-      quantizedSha256,
       singleFile,
       kernelModule,
       bareMetal,
@@ -146,10 +142,13 @@ async function buildInto(
   });
   const result = await proveBundle(output.staging, manifest, options, context);
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+  const { auto, certification, statistics } = integers;
   const records = {
     'manifest.json': json(manifest),
     'report/result.json': json(result),
-    'report/quantization_summary.json': json(composeQuantizationSummary(manifest, statistics, null)),
+    'report/quantization_summary.json': json(composeQuantizationSummary(manifest, statistics, auto)),
+    ...(auto === null ? {} : { 'report/auto.json': json(auto) }),
+    ...(certification === null ? {} : { 'report/validation_report.json': json(certification) }),
   };
   writeTexts(host, output.staging, new Map(Object.entries(records)));
   await output.commit();
@@ -159,34 +158,48 @@ async function buildInto(
 /** Where the bundle goes if the user does not say. */
 export const defaultOut = (source: ModelSource, target: Target) => `${source.name}-${target.name}`;
 
-/** Checkpoint to integer model: graph, calibrate, quantize, lower. */
-export async function toIntegers(source: ModelSource, options: BuildOptions, context: StageContext) {
+/** What `toIntegers` makes of a checkpoint. */
+export interface Integers extends Pick<FoundIntegers, 'plan' | 'method' | 'comparison' | 'auto'> {
+  readonly model: IntegerModel;
+  readonly calibration: Calibration;
+  readonly statistics: readonly TensorStatistics[];
+  readonly quantizedSha256: string;
+  readonly parameters: number;
+  /** What certifies the loss; null where nothing does. */
+  readonly certification: ValidationReport | null;
+}
+
+/** Checkpoint to integer model: graph, calibrate, quantize, lower, certify. `measure`: programs may be compiled and run for it. */
+export async function toIntegers(
+  source: ModelSource,
+  options: BuildOptions,
+  measure: boolean,
+  context: StageContext,
+): Promise<Integers> {
   const { checkpoint } = source;
   const positions = contextLength(checkpoint.config, options.context, context.progress);
   const graph = buildGraph(checkpoint, positions, options.plan.rotate);
   const weights = checkpointWeights(checkpoint, graph);
   const { calibration, text } = await calibrateModel(graph, source, weights, options, context);
-  const { plan, method = 'gptq' } = options;
-  const { matrices, ...quantization } = await quantizeModel(
-    { graph, checkpoint, weights, plan, where: plan.name, text, method },
-    context,
-  );
+  const found = await findIntegers({ source, graph, weights, calibration, text }, options, measure, context);
   const windows = measuredWindows(text.ids, graph.context);
-  const statistics = await measureTensors({ graph, weights, matrices, windows, divergences: null }, context);
+  const { matrices } = found;
+  const divergences = chosenDivergences(found);
+  const statistics = await measureTensors({ graph, weights, matrices, windows, divergences }, context);
   const model = lower({
     graph,
-    matrices: foldGains(graph, matrices),
+    matrices: foldGains(graph, found.matrices),
     vector: (name) => weights.vector(name),
     ranges: calibration.ranges,
   });
-  return {
-    model,
-    calibration,
-    quantization,
-    statistics,
-    quantizedSha256: quantizedHash(model.matrices.values()),
-    parameters: parameterCount(graph),
-  };
+  const quantizedSha256 = quantizedHash(model.matrices.values());
+  const certification = measure
+    ? await certificateFor(found, source, model, quantizedSha256, options, context)
+    : null;
+  const { plan, method, comparison, auto } = found;
+  const parameters = parameterCount(graph);
+  const choices = { plan, method, comparison, auto, certification };
+  return { model, calibration, ...choices, statistics, quantizedSha256, parameters };
 }
 
 /** Calibrates with the user's text, the model's own, or text sampled from the model, in that order. */

@@ -25,9 +25,12 @@ import type { StageContext } from './progress.js';
 /** Files of a bundle whose sizes depend on the compiler and on what is measured. */
 const madeLater = ['bin/em-run', 'manifest.json', 'report/quantization_summary.json', 'report/result.json'];
 
+const AUTO_NOTE =
+  'A plan that is searched is judged in float here; the build also compiles and runs what it tries, and may choose another.';
+
 /** What pipeline.build would do with the same options. Takes as long as its quantization, and throws what that throws. */
 export async function planBuild(options: BuildOptions, context: StageContext): Promise<DryRun> {
-  const { target, plan, singleFile } = options;
+  const { target, singleFile } = options;
   const module = checkModuleRequest(options);
   const board = checkBareMetalRequest(options);
   const completion = await completeCrystal(options, context);
@@ -41,7 +44,7 @@ export async function planBuild(options: BuildOptions, context: StageContext): P
     });
     const { checkpoint, tokenizer, bosId } = source;
     const { eosIds } = checkpoint.config;
-    const { model, parameters } = await toIntegers(source, options, context);
+    const { model, parameters, plan } = await toIntegers(source, options, false, context);
     const prompt = goldenPrompt(options.prompt, source, model.graph);
     const golden = await defaultGoldenRuns(model, prompt, eosIds, parameters, context);
     const names = { modelName: source.name, modelSha256: checkpoint.sha256(), target, plan };
@@ -84,6 +87,7 @@ export async function planBuild(options: BuildOptions, context: StageContext): P
       notes: [
         `The files are made in ${staging}, which is renamed when all of them are there.`,
         ...runs.notes,
+        ...(options.auto == null ? [] : [AUTO_NOTE]),
       ],
     };
   } finally {

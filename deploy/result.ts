@@ -175,7 +175,7 @@ export function composeResult(
       bitsPerWeight: manifest.quantization.bitsPerWeight,
       formats,
       method: manifest.quantization.method,
-      accepted: null,
+      accepted: manifest.quantization.accepted ?? null,
     },
     files: {
       blobBytes: memory.blobBytes,

@@ -27,6 +27,12 @@ export interface Sensitivity {
   readonly divergence: Readonly<Record<AllocatedFormat, number>>;
 }
 
+/** Remembers sensitivities by matrix. */
+export interface SensitivityStore {
+  get(matrix: string): Sensitivity | undefined;
+  put(found: Sensitivity): void;
+}
+
 export interface SensitivityInput {
   readonly graph: Graph;
   readonly checkpoint: Checkpoint;
@@ -37,6 +43,8 @@ export interface SensitivityInput {
   readonly calibration: readonly (readonly number[])[];
   /** Windows whose logits are compared; their float logits are held in memory. */
   readonly probe: readonly (readonly number[])[];
+  /** What was found before and what is found now; absent: nothing is remembered. */
+  readonly store?: SensitivityStore;
 }
 
 /** Measures every matrix of the graph, layer by layer. */
@@ -65,9 +73,15 @@ class SensitivityRun {
   }
 
   async run(): Promise<Sensitivity[]> {
-    const { graph } = this.input;
+    const { graph, store } = this.input;
     const { progress, signal } = this.context;
-    progress.begin('measure sensitivities', graph.matrices.length, 'matrix');
+    for (const { name } of graph.matrices) {
+      const known = store?.get(name);
+      if (known !== undefined) this.#found.set(name, known);
+    }
+    const left = graph.matrices.length - this.#found.size;
+    if (left === 0) return graph.matrices.map(({ name }) => this.#found.get(name)!);
+    progress.begin('measure sensitivities', left, 'tensor');
     await this.#computeReference();
     await this.#calibration.begin(signal);
     await this.#probe.begin(signal);
@@ -83,7 +97,7 @@ class SensitivityRun {
     await this.#calibration.epilogue(hessians.observe, () => {}, signal);
     for (const site of sites) await this.#site(site, hessians.of(site[0]!), graph.layerCount);
     for (const { name } of graph.matrices) if (!this.#found.has(name)) await this.#matrix(name, null, -1);
-    progress.end(`${graph.matrices.length} matrices`);
+    progress.end(left === graph.matrices.length ? `${left} matrices` : `${left} matrices, others were known`);
     return graph.matrices.map(({ name }) => this.#found.get(name)!);
   }
 
@@ -99,17 +113,19 @@ class SensitivityRun {
 
   #hessians(sites: readonly (readonly string[])[]) {
     const { graph, algebra } = this.input;
-    const byMatrix = new Map(sites.map(([first]) => [first!, new Hessian(matrixOf(graph, first!).columns)]));
+    const open = sites.filter((site) => site.some((name) => !this.#found.has(name)));
+    const byMatrix = new Map(open.map(([first]) => [first!, new Hessian(matrixOf(graph, first!).columns)]));
     return {
       observe: (matrix: string, x: Float32Array, tokens: number) =>
         byMatrix.get(matrix)?.add(x, tokens, algebra),
-      of: (matrix: string) => byMatrix.get(matrix)!,
+      of: (matrix: string) => byMatrix.get(matrix),
     };
   }
 
-  async #site(matrices: readonly string[], hessian: Hessian, layer: number): Promise<void> {
+  async #site(matrices: readonly string[], hessian: Hessian | undefined, layer: number): Promise<void> {
+    if (hessian === undefined) return; // all of them are known
     const sweep = planSweep(hessian);
-    for (const name of matrices) await this.#matrix(name, sweep, layer);
+    for (const name of matrices) if (!this.#found.has(name)) await this.#matrix(name, sweep, layer);
   }
 
   /** Measures one matrix, which layer `layer` uses (layerCount: the epilogue; -1: the prologue). */
@@ -121,7 +137,9 @@ class SensitivityRun {
     this.#overlaid.delete(name);
     const scaled = errors.map((one) => (outputError === 0 ? 0 : (measured * one.outputError) / outputError));
     const divergence = Object.fromEntries(allocatedFormats.map((format, i) => [format, scaled[i]!]));
-    this.#found.set(name, { matrix: name, divergence: divergence as Record<AllocatedFormat, number> });
+    const found = { matrix: name, divergence: divergence as Record<AllocatedFormat, number> };
+    this.#found.set(name, found);
+    this.input.store?.put(found);
     this.context.progress.advance(1);
   }
 

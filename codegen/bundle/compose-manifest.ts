@@ -1,30 +1,25 @@
 /** Puts a manifest together from what the stages made. */
 import type { Target } from '../../targets/target.js';
-import type { Calibration } from '../calibrate/calibrate.js';
 import { completionRecord } from '../checkpoint/crystal-completion.js';
 import type { ModelSource } from '../checkpoint/model-source.js';
 import type { CompiledModel } from '../compile/model-library.js';
 import type { Toolchain } from '../compile/toolchain.js';
 import type { EmittedModel } from '../emit/emit-bundle.js';
+import type { ValidationReport } from '../evaluate/validation-report.js';
 import type { Graph, Op } from '../graph/graph.js';
-import type { IntegerModel } from '../lower/lower.js';
-import type { Plan } from '../quantize/plan.js';
-import { type ModelQuantization, methodNames } from '../quantize/quantize-model.js';
+import type { Integers } from '../pipeline.js';
+import { methodNames } from '../quantize/quantize-model.js';
 import { toolVersion } from '../version.js';
-import type { GoldenRun, Manifest, ManifestOp, ManifestTensor } from './manifest.js';
+import type { Certificate, GoldenRun, Manifest, ManifestOp, ManifestTensor } from './manifest.js';
 
 export interface ManifestInput {
   readonly source: ModelSource;
   readonly target: Target;
-  readonly plan: Plan;
-  readonly calibration: Calibration;
-  readonly quantization: Pick<ModelQuantization, 'method' | 'comparison'>;
-  readonly model: IntegerModel;
+  readonly integers: Integers;
   readonly golden: readonly GoldenRun[];
   readonly emitted: EmittedModel;
   readonly compiled: CompiledModel;
   readonly toolchain: Toolchain;
-  readonly quantizedSha256: string;
   readonly singleFile: boolean;
   readonly kernelModule: Manifest['kernelModule'];
   readonly bareMetal: Manifest['bareMetal'];
@@ -47,8 +42,13 @@ export function parameterCount(graph: Graph): number {
   return matrices + graph.vectors.reduce((sum, v) => sum + v.length, 0);
 }
 
+function certificateOf({ text, windows, tokens, lnRatio, threshold }: ValidationReport): Certificate {
+  return { text, windows, tokens, lnRatio, threshold };
+}
+
 export function composeManifest(input: ManifestInput): Manifest {
-  const { source, model, emitted, compiled, calibration } = input;
+  const { source, integers, emitted, compiled } = input;
+  const { model, calibration, certification } = integers;
   const { checkpoint } = source;
   const { blob, memory } = emitted;
   const { graph } = model;
@@ -77,12 +77,14 @@ export function composeManifest(input: ManifestInput): Manifest {
     },
     target: input.target.name,
     targetSpec: input.target,
-    plan: input.plan,
+    plan: integers.plan,
     context: graph.context,
-    build: { id: emitted.buildId, quantizedSha256: input.quantizedSha256 },
+    build: { id: emitted.buildId, quantizedSha256: integers.quantizedSha256 },
     quantization: {
-      method: methodNames[input.quantization.method],
-      comparison: input.quantization.comparison,
+      method: methodNames[integers.method],
+      comparison: integers.comparison,
+      accepted: certification?.accepted ?? null,
+      certification: certification === null ? null : certificateOf(certification),
       bitsPerWeight: Number(((8 * weightsBytes) / parameters).toFixed(4)),
       calibration: { source: calibration.source, sha256: calibration.sha256, tokens: calibration.tokens },
       ranges: Object.fromEntries(calibration.ranges),

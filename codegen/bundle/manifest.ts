@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Target } from '../../targets/target.js';
 import { EmbedError } from '../diagnostics/error.js';
+import type { ValidationReport } from '../evaluate/validation-report.js';
 import type { FormatName } from '../quantize/format.js';
 import type { Plan } from '../quantize/plan.js';
 import type { MethodComparison } from '../quantize/quantize-model.js';
@@ -39,6 +40,9 @@ export interface ManifestTensor {
   readonly bytes: number;
 }
 
+/** What a certificate found; the whole of it is report/validation_report.json. */
+export type Certificate = Pick<ValidationReport, 'text' | 'windows' | 'tokens' | 'lnRatio' | 'threshold'>;
+
 /** An op as traces number it. */
 export interface ManifestOp {
   readonly section: 'prologue' | 'layer' | 'epilogue';
@@ -72,6 +76,9 @@ export interface Manifest {
     readonly method: string;
     /** What decided between methods; null where only one was tried. */
     readonly comparison?: MethodComparison | null;
+    /** Whether the loss was certified to be below the limit; null or absent: nothing was certified. */
+    readonly accepted?: boolean | null;
+    readonly certification?: Certificate | null;
     readonly bitsPerWeight: number;
     readonly calibration: { readonly source: string; readonly sha256: string; readonly tokens: number };
     /** Largest magnitude seen by calibration, by range: the Q formats follow from it. */

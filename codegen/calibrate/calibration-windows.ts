@@ -14,10 +14,17 @@ export interface CalibrationWindows {
   readonly judged: readonly (readonly number[])[];
 }
 
-/** An eighth of the text, at its end, is kept back to judge; null where the text has fewer than 1024 tokens. */
-export function calibrationWindows(ids: ArrayLike<number>, context: number): CalibrationWindows | null {
+/**
+ * An eighth of the text, at its end, is kept back to judge; null where the text has fewer than 1024 tokens. `fittedTokens` bounds
+ * what weights are fitted to.
+ */
+export function calibrationWindows(
+  ids: ArrayLike<number>,
+  context: number,
+  fittedTokens = FITTED_TOKENS,
+): CalibrationWindows | null {
   const length = Math.min(WINDOW, context);
-  const usable = Math.min(ids.length, FITTED_TOKENS + JUDGED_TOKENS);
+  const usable = Math.min(ids.length, fittedTokens + JUDGED_TOKENS);
   if (usable < FEWEST_TOKENS || length < 2) return null;
   const judged = Math.max(1, Math.floor(Math.min(usable / 8, JUDGED_TOKENS) / length));
   const all = Math.floor(usable / length);

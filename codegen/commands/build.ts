@@ -1,12 +1,12 @@
 /** embed-model build: from a checkpoint to a bundle that was proved. */
-import type { BuildOptions } from '../build-options.js';
+import { type AutoOptions, type BuildOptions, MAX_LOSS } from '../build-options.js';
 import { EmbedError } from '../diagnostics/error.js';
 import { namedPlans } from '../quantize/plan.js';
 import { defineCommand } from './command.js';
 import { findPlan } from './find-plan.js';
-import { flag, integer, type OptionValues, oneOf, prompt, text } from './option.js';
+import { byteCount, flag, integer, type OptionValues, oneOf, percentage, prompt, text } from './option.js';
 import { buildSummary } from './result-summary.js';
-import { contextRange, threadsOption, tokensOption } from './run-options.js';
+import { contextRange, exclusive, threadsOption, tokensOption } from './run-options.js';
 
 const groupSizes = { '32': 32, '64': 64, '128': 128 } as const;
 
@@ -23,7 +23,7 @@ const options = {
   out: text('DIR', 'folder of the bundle: new, empty or an earlier bundle', './MODEL-TARGET'),
   quantize: text(
     'NAME|PLAN.json',
-    `formats of the weights: auto (int8 for now), ${Object.keys(namedPlans).join(', ')}, or a file`,
+    `formats of the weights: auto, ${Object.keys(namedPlans).join(', ')}, or a file`,
     'auto',
   ),
   'group-size': oneOf(
@@ -31,6 +31,17 @@ const options = {
     'columns that share a sub-scale in 4 to 6-bit formats',
     ['32', '64', '128'],
     'what the plan says, 32',
+  ),
+  'max-loss': percentage(
+    'most that perplexity may grow; auto looks for the smallest weights below it',
+    MAX_LOSS,
+    '2%',
+  ),
+  'max-bytes': byteCount('most bytes of the blob; auto looks for the least loss within them'),
+  validation: text(
+    'FILE',
+    'text file, or .u16 file of token ids: auto chooses by its first half; its second half certifies what was built',
+    "the bundled model's own, or nothing is certified",
   ),
   method: oneOf(
     'gptq|nearest',
@@ -121,8 +132,9 @@ export const build = defineCommand({
   async run({ values, output, context }) {
     const pipeline = await import('../pipeline.js');
     const built = await pipeline.build(await buildOptions(values), context);
+    const { output: found, quantization } = built.result;
     output.result(built.result, () => buildSummary(built));
-    return built.result.output.matchesGolden === false ? 1 : 0;
+    return found.matchesGolden === false || quantization.accepted === false ? 1 : 0;
   },
 });
 
@@ -141,6 +153,9 @@ async function buildOptions(values: OptionValues<typeof options>): Promise<Build
     model: values.model,
     out: values.out,
     plan: findPlan(values.quantize ?? 'auto', size === null ? null : groupSizes[size]),
+    auto: autoOptions(values),
+    maxLoss: values['max-loss'],
+    validation: values.validation,
     method: values.method ?? 'gptq',
     calibration: values.calibration,
     pruneVocab: values['prune-vocab'],
@@ -158,4 +173,18 @@ async function buildOptions(values: OptionValues<typeof options>): Promise<Build
     threads: values.threads,
     run: !values['no-run'],
   };
+}
+
+/** Null where a plan was asked for. Throws EM1208 for options that only a search can use, or cannot use. */
+function autoOptions(values: OptionValues<typeof options>): AutoOptions | null {
+  const { quantize, method, 'max-bytes': maxBytes } = values;
+  if (quantize === null || quantize === 'auto') {
+    if (method === 'nearest') return quantize === null ? null : refuse('--method nearest');
+    return { maxBytes, asked: quantize === 'auto' };
+  }
+  return maxBytes === null ? null : refuse('--max-bytes');
+
+  function refuse(option: string): never {
+    throw exclusive(`--quantize ${quantize}`, option);
+  }
 }

@@ -5,7 +5,7 @@ import { nearestName } from '../diagnostics/nearest-name.js';
 import { namedPlans, type Plan, parsePlan } from '../quantize/plan.js';
 import { readSmallFile } from './read-small-file.js';
 
-/** What stands for `auto` until something better can be chosen. */
+/** What stands for `auto` where there is too little text to search for a plan. */
 const automatic = 'int8';
 
 /** A rule for each tensor of the largest model that is read takes a fraction of this. */

@@ -5,17 +5,12 @@ import { EmbedError } from '../diagnostics/error.js';
 
 const ownPlan =
   'write a PLAN.json by hand and give it to --quantize; embed-model inspect CHECKPOINT shows sizes';
-const validate =
-  'embed-model eval BUNDLE --text FILE measures what quantization costs and judges it by a limit of 2 %';
 
 export const laterCommands: Readonly<Record<string, string>> = {};
 
 /** By name without dashes. */
 export const laterOptions: Readonly<Record<string, string>> = {
   activations: 'activations are quantized dynamically, with a scale a token',
-  'max-loss': validate,
-  validation: validate,
-  'max-bytes': 'embed-model inspect CHECKPOINT shows how large the blob of every --quantize is',
   search: ownPlan,
   generations: ownPlan,
 };

@@ -133,3 +133,27 @@ export function oneOf<Word extends string>(
   };
   return { placeholder, help, absent: null, defaultText, parse };
 }
+
+/** A percentage above 0 and up to 100 %, as a fraction: 0.02 for 2%. */
+export function percentage(help: string, absent: number, defaultText: string): Option<number> {
+  const parse = (value: string, name: string) => {
+    const found = /^(\d{1,3}(?:\.\d{1,6})?) ?%$/.exec(value);
+    const number = Number(found?.[1] ?? 0);
+    if (number <= 0 || number > 100) throw badValue(name, value, 'a percentage above 0 such as 2% or 0.5%');
+    return number / 100;
+  };
+  return { placeholder: 'PERCENT', help, absent, defaultText, parse };
+}
+
+const byteUnits: Readonly<Record<string, number>> = { '': 1, kB: 1e3, MB: 1e6, GB: 1e9 };
+
+/** Bytes, as 100MB, 800kB or 1500000; MB is 10^6 bytes. Null where they are not given. */
+export function byteCount(help: string): Option<number | null> {
+  const parse = (value: string, name: string) => {
+    const found = /^(\d{1,12}(?:\.\d{1,6})?) ?(kB|MB|GB|)$/.exec(value);
+    const bytes = Math.floor(Number(found?.[1] ?? 0) * byteUnits[found?.[2] ?? '']!);
+    if (bytes < 1 || bytes > 1e12) throw badValue(name, value, 'bytes such as 100MB, 800kB or 1500000');
+    return bytes;
+  };
+  return { placeholder: 'BYTES', help, absent: null, defaultText: null, parse };
+}

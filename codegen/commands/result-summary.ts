@@ -1,6 +1,7 @@
 /** A result record in the words of a terminal. */
 import { relative } from 'node:path';
 import type { Result } from '../../deploy/result.js';
+import type { Manifest } from '../bundle/manifest.js';
 import { printable } from '../diagnostics/printable.js';
 import type { BuildResult } from '../pipeline.js';
 import { formatAmount, formatBytes, formatCount, formatDuration, formatRate } from './quantities.js';
@@ -20,6 +21,7 @@ export function buildSummary({ bundle, manifest, result }: BuildResult): string 
     ['model', printable(`${name} (${architecture}, ${formatCount(parameters)} parameters)`)],
     ['target', printable(`${result.target}, ${manifest.targetSpec.description}`)],
     ...sizeRows(result),
+    ...lossRows(manifest),
     ...runRows(result),
     ['bundle', printable(path)],
     ['next', printable(`embed-model run ${path} ${manifest.tokenizer ? '--prompt TEXT' : '--ids 1,2,3'}`)],
@@ -42,6 +44,22 @@ export function resultSummary(result: Result): string {
     ...runRows(result),
     ...result.warnings.map((warning): Row => ['warning', printable(warning)]),
   ]);
+}
+
+/** What certifies the quantization, where something does. */
+function lossRows({ quantization }: Manifest): Row[] {
+  const { certification = null, accepted = null } = quantization;
+  if (certification === null) return [];
+  const { lnRatio, tokens, text, threshold } = certification;
+  const percent = (value: number) => `${(100 * value).toFixed(2)} %`;
+  const upper =
+    lnRatio.upper95 === null ? '' : `, at most +${percent(Math.expm1(lnRatio.upper95))} with 95 % confidence`;
+  const limit = `limit ${percent(threshold)}`;
+  const verdict = accepted === null ? 'not judged: too few windows' : accepted ? 'accepted' : 'NOT ACCEPTED';
+  const where = `on ${formatAmount(tokens, 'token')} of ${printable(text.name)}`;
+  return [
+    ['loss', `perplexity +${percent(Math.expm1(lnRatio.mean))}${upper}, ${where} (${limit}): ${verdict}`],
+  ];
 }
 
 function sizeRows({ quantization, files, memory }: Result): Row[] {

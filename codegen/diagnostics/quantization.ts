@@ -62,6 +62,16 @@ export const quantizationDiagnostics = {
     fix: 'give --task a file of lines {"prompt": "...", "completion": "..."}, each within the context',
     exit: 2,
   },
+  EM2030: {
+    what: 'validation text is calibration text',
+    fix: 'give --validation a text that --calibration does not hold: a model is judged on what it was not fitted to',
+    exit: 2,
+  },
+  EM2031: {
+    what: 'the model does not fit --max-bytes',
+    fix: 'allow more bytes, cut the vocabulary with --prune-vocab, or take a smaller model',
+    exit: 1,
+  },
   EM2003: {
     what: 'an accumulator of this matrix could overflow',
     fix: 'give the tensor another format in PLAN.json',

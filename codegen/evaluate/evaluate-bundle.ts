@@ -1,14 +1,10 @@
 /** eval: rebuilds a bundle for this machine and measures how much worse it predicts a text than its checkpoint in float. */
-import { writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { type Manifest, readManifest } from '../bundle/manifest.js';
-import { unwritable } from '../bundle/output-folder.js';
 import type { ModelSource } from '../checkpoint/model-source.js';
 import { EmbedError } from '../diagnostics/error.js';
+import type { Graph } from '../graph/graph.js';
 import { kernelSetOf } from '../layout/kernel-set.js';
 import type { StageContext } from '../progress.js';
-import { type EvaluationJob, evaluateWindows } from './evaluate-windows.js';
 import {
   cutWindows,
   type EvaluationText,
@@ -19,7 +15,8 @@ import {
 import { type HostBuild, withHostBuild } from './host-build.js';
 import { hostTarget } from './host-target.js';
 import { openReferenceSource, type ReferenceModel, readReference } from './reference-model.js';
-import { Validation, type ValidationData, type ValidationStatistics } from './statistics.js';
+import { type HostScores, scoreBuild, statisticsOf } from './score-on-host.js';
+import type { ValidationStatistics } from './statistics.js';
 import { type IntegerCost, type ValidationReport, writeValidationReport } from './validation-report.js';
 
 export interface EvaluateOptions {
@@ -38,11 +35,6 @@ export interface EvaluateOptions {
   /** Compare with the quantized weights in float as well: what integers alone cost. */
   readonly integerCost: boolean;
 }
-
-/** Threads of an evaluation at most: each holds a model in float. */
-const MAX_THREADS = 8;
-
-export const evaluationThreads = () => Math.min(MAX_THREADS, availableParallelism());
 
 /** What an evaluation has at hand while its build exists. */
 export interface EvaluationSession {
@@ -83,9 +75,11 @@ export async function evaluateWith<T>(
     const windows = chooseWindows(text, options, manifest, context);
     const target = await hostTarget();
     const reference = await readReference(bundle, manifest, source, context);
-    return await withHostBuild(target, source, manifest.plan, reference.model, context, async (build) => {
-      const scores = await runJob(jobFor(build, source, reference, windows, options), context);
-      const report = composeReport(manifest, reference, text, windows, options, scores);
+    const { model, matrices } = reference;
+    const compared = options.integerCost ? matrices : null;
+    return await withHostBuild(target, source, manifest.plan, model, context, async (build) => {
+      const scores = await scoreBuild(build, source, model, windows, compared, context);
+      const report = composeReport(manifest, reference.graph, text, windows, options, scores);
       return use({ manifest, source, reference, windows, build, report });
     });
   } finally {
@@ -137,65 +131,13 @@ export function chooseWindows(
   return windows;
 }
 
-/** What every thread needs; writes the ids where em-run reads them. */
-function jobFor(
-  build: HostBuild,
-  source: ModelSource,
-  { graph, matrices, model }: ReferenceModel,
-  { ids, window }: EvaluationWindows,
-  options: EvaluateOptions,
-): EvaluationJob {
-  const idsFile = join(build.folder, 'ids');
-  try {
-    writeFileSync(idsFile, graph.vocabSize > 65536 ? Uint32Array.from(ids) : Uint16Array.from(ids));
-  } catch (cause) {
-    throw unwritable(idsFile, cause);
-  }
-  return {
-    target: build.target,
-    binary: build.binary,
-    blob: build.blob,
-    idsFile,
-    ids,
-    window,
-    checkpoint: source.path,
-    kept: source.vocabulary === undefined ? null : Int32Array.from(source.vocabulary.ids),
-    completion: source.completion ?? null,
-    context: graph.context,
-    rotate: graph.matrices.some(({ rotationStages }) => rotationStages !== undefined),
-    logitsFrac: model.logitsFrac,
-    matrices: options.integerCost ? matrices : null,
-  };
-}
-
-interface JobScores {
-  readonly reference: ValidationData[];
-  readonly integerCost: ValidationData[];
-}
-
-async function runJob(job: EvaluationJob, context: StageContext): Promise<JobScores> {
-  context.progress.begin('evaluate', job.ids.length / job.window, 'window');
-  const scores = await evaluateWindows(job, evaluationThreads(), context);
-  context.progress.end(`${job.ids.length} tokens in windows of ${job.window}`);
-  return {
-    reference: scores.map(({ reference }) => reference),
-    integerCost: scores.map(({ integerCost }) => integerCost),
-  };
-}
-
-function statisticsOf(data: readonly ValidationData[], threshold: number) {
-  const validation = new Validation();
-  for (const part of data) validation.merge(part);
-  return validation.report({ threshold });
-}
-
 function composeReport(
   manifest: Manifest,
-  { graph }: ReferenceModel,
+  graph: Graph,
   text: EvaluationText,
   { window }: EvaluationWindows,
   { threshold, integerCost }: EvaluateOptions,
-  scores: JobScores,
+  scores: HostScores,
 ): ValidationReport {
   const layout = kernelSetOf(manifest.targetSpec.kernelSet).layoutFor('w16');
   const sum = (bytes: readonly number[]) => bytes.reduce((total, one) => total + one, 0);

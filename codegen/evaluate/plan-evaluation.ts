@@ -7,16 +7,12 @@ import { plannedModelCompilation } from '../compile/planned-compilation.js';
 import type { DryRun, PlannedCommand } from '../dry-run.js';
 import { plannedEmission } from '../emit/emit-bundle.js';
 import type { StageContext } from '../progress.js';
-import {
-  chooseWindows,
-  type EvaluateOptions,
-  evaluationThreads,
-  readEvaluationText,
-} from './evaluate-bundle.js';
+import { chooseWindows, type EvaluateOptions, readEvaluationText } from './evaluate-bundle.js';
 import { shares } from './evaluate-windows.js';
 import { hostBuildInput } from './host-build.js';
 import { hostTarget } from './host-target.js';
 import { openReferenceSource, readReference } from './reference-model.js';
+import { evaluationThreads } from './score-on-host.js';
 import { windowArguments } from './window-arguments.js';
 
 /**

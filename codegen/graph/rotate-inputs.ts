@@ -45,6 +45,11 @@ export function rotateInputs(graph: Graph, checkpoint: Checkpoint): Graph {
   return matrices.some(cameQuantized) ? graph : { ...graph, layers, matrices };
 }
 
+/** Whether a graph has turned inputs, as the plan of its bundle must say. */
+export function isRotated(graph: Graph): boolean {
+  return graph.matrices.some(({ rotationStages }) => rotationStages !== undefined);
+}
+
 /** Rows [first, first + count) of a matrix of the graph, float32[count x columns]: those of its tensor, turned as its input is. */
 export function readMatrixRows(
   checkpoint: Checkpoint,

@@ -49,6 +49,8 @@ export interface QuantizationInput {
   readonly where: string;
   readonly text: CalibrationText;
   readonly method: Method;
+  /** Whether GPTQ must do better than rounding to nearest to be used; false where that is known, absent: it must. */
+  readonly compare?: boolean;
 }
 
 /**
@@ -72,6 +74,7 @@ export async function quantizeModel(
     return nearest;
   }
   const fitted = await fit(input, planned, windows.fitted, context);
+  if (input.compare === false) return { matrices: fitted, method: 'gptq', comparison: null };
   return chooseMethod(input, { nearest: matrices, gptq: fitted }, windows, context);
 }
 

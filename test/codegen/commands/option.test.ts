@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import {
+  byteCount,
   integer,
   type Option,
   oneOf,
+  percentage,
   q16,
   text,
   tokenIds,
@@ -79,6 +81,20 @@ t.test('words and texts', async (t) => {
   refuses(t, size, ['', '6', '640', '032']);
   t.equal(text('FILE', '').parse('a b', '--x'), 'a b');
   refuses(t, text('FILE', ''), ['']);
+});
+
+t.test('shares and sizes', async (t) => {
+  const share = percentage('', 0.02, '2%');
+  t.equal(share.parse('2%', '--x'), 0.02);
+  t.equal(share.parse('0.5 %', '--x'), 0.005);
+  t.equal(share.parse('100%', '--x'), 1);
+  refuses(t, share, ['', '2', '%', '0%', '101%', '-1%', '1e1%', '2%%', '1.%', '.5%']);
+  const bytes = byteCount('');
+  t.equal(bytes.parse('100MB', '--x'), 100e6);
+  t.equal(bytes.parse('1.5 kB', '--x'), 1500);
+  t.equal(bytes.parse('2GB', '--x'), 2e9);
+  t.equal(bytes.parse('12345', '--x'), 12345);
+  refuses(t, bytes, ['', '0', '0MB', '0.1', '-1', '1mb', '1KB', '1MiB', 'MB', '2000GB', '1e3']);
 });
 
 t.test('where to run', async (t) => {

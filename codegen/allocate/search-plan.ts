@@ -1,0 +1,251 @@
+/**
+ * Looks for the smallest plan whose loss stays below a limit, or for the one that loses least within a size. Divergences of single
+ * matrices add up only nearly, and loss is not divergence: so each plan is quantized and measured, and the next one allocated with
+ * what was learnt. When no allocation is good enough, the ladder goes on to more calibration data, the other method and INT8.
+ */
+import { DivergenceProbe } from '../calibrate/divergence-probe.js';
+import { dequantizedWeights } from '../calibrate/float-weights.js';
+import { isRotated } from '../graph/rotate-inputs.js';
+import type { StageContext } from '../progress.js';
+import type { FormatName } from '../quantize/format.js';
+import { quantizeSequentially } from '../quantize/gptq/quantize-sequentially.js';
+import type { QuantizedMatrix } from '../quantize/matrix.js';
+import { namedPlans, type Plan, resolvePlan } from '../quantize/plan.js';
+import { quantizeGraph } from '../quantize/quantize.js';
+import type { Method } from '../quantize/quantize-model.js';
+import { type Allocation, type BytesOf, closestAllocation, smallestAllocation } from './allocate-bits.js';
+import type { Rung, Variant } from './auto-record.js';
+import { planOf } from './plan-of.js';
+import type { Sensitivity, SensitivityInput } from './sensitivity.js';
+
+export type Matrices = ReadonlyMap<string, QuantizedMatrix>;
+
+export interface SearchGoal {
+  /** Most that perplexity may grow, as a fraction. */
+  readonly maxLoss: number;
+  /** Most bytes of all matrices; null: as few as maxLoss allows. */
+  readonly maxBytes: number | null;
+  /** Positions that the loss will be certified on, whose noise is allowed for; null: nothing will be certified. */
+  readonly certifiedPositions: number | null;
+}
+
+/** `calibration` and `probe` of the sensitivities must not overlap; the probe is what plans are measured on in float. */
+export interface SearchInput extends Omit<SensitivityInput, 'groupSize'> {
+  readonly groupSize: Plan['groupSize'];
+  readonly sensitivities: readonly Sensitivity[];
+  /** More windows to fit weights to, for when a plan falls short; null where there are no more. */
+  readonly moreCalibration: SensitivityInput['calibration'] | null;
+  readonly bytesOf: BytesOf;
+  /** 8 x bytes of all weight tensors over all parameters, from the bytes of all matrices. */
+  readonly bitsPerWeight: (bytes: number) => number;
+  readonly goal: SearchGoal;
+  /** Measures the emitted C on the allocation text; null where it cannot be run. */
+  readonly measureEmitted:
+    | ((plan: Plan, matrices: Matrices) => Promise<NonNullable<Variant['emitted']>>)
+    | null;
+}
+
+export interface SearchResult {
+  readonly variants: readonly Variant[];
+  /** Index of the best. */
+  readonly chosen: number;
+  readonly matrices: Matrices;
+  /** Whether the chosen one stays below the limit on the allocation text, the noise of the certification allowed for. */
+  readonly met: boolean;
+}
+
+/** ln of the perplexity ratio that integer activations, norms, softmax and KV cache add to that of the weights; where unmeasured. */
+const INTEGER_COST = 0.0012;
+/** Upper end of a one-sided 95 % interval, in standard errors. */
+const ERRORS_95 = 1.645;
+/** The same of 90 %: how much worse than the allocation text the certification text may be by chance. */
+const ERRORS_90 = 1.282;
+/** Loss on text over divergence, where it was not measured yet. */
+const FIRST_SLOPE = 1.2;
+/** A plan that uses this share of the limit is not worth another attempt; the next one aims between it and 1. */
+const ENOUGH = 0.95;
+const AIM = 0.98;
+const MOST_ALLOCATIONS = 4;
+
+/** The least divergence within `maxBytes` where that is given, else the smallest below `maxLoss`; null where not even 4 bits fit. */
+export async function searchPlan(input: SearchInput, context: StageContext): Promise<SearchResult | null> {
+  const probe = await DivergenceProbe.over(input.graph, input.weights, input.probe, context.signal);
+  return new PlanSearch(input, probe, context).run();
+}
+
+interface Attempt {
+  readonly index: number;
+  readonly share: number;
+  readonly variant: Variant;
+  readonly matrices: Matrices;
+}
+
+class PlanSearch {
+  readonly #variants: Variant[] = [];
+  readonly #shares: number[] = [];
+  #best: Attempt | null = null;
+
+  constructor(
+    readonly input: SearchInput,
+    readonly probe: DivergenceProbe,
+    readonly context: StageContext,
+  ) {}
+
+  async run(): Promise<SearchResult | null> {
+    const { goal, bytesOf, sensitivities } = this.input;
+    if (goal.maxBytes !== null) {
+      const allocation = closestAllocation(sensitivities, bytesOf, goal.maxBytes);
+      if (allocation === null) return null;
+      await this.#tryAllocation('first allocation', allocation, this.input.calibration);
+    } else {
+      await this.#allocate();
+      await this.#climb();
+    }
+    const { index, matrices, share } = this.#best!;
+    return { variants: this.#variants, chosen: index, matrices, met: share <= 1 };
+  }
+
+  /** Allocations for budgets that come nearer and nearer to what the limit allows. */
+  async #allocate(): Promise<void> {
+    const { sensitivities, bytesOf } = this.input;
+    let rung: Rung = 'first allocation';
+    for (let n = 0; n < MOST_ALLOCATIONS; n++) {
+      const budget = this.#nextBudget();
+      const allocation = budget <= 0 ? null : smallestAllocation(sensitivities, bytesOf, budget);
+      if (allocation === null || this.#variants.some(({ bytes }) => bytes === allocation.bytes)) return;
+      const share = await this.#tryAllocation(rung, allocation, this.input.calibration);
+      if (share <= 1 && share >= ENOUGH) return;
+      rung = share > 1 ? 'more bits where they help most' : 'fewer bits, because there was room';
+    }
+  }
+
+  /** What is tried when no allocation stays below the limit. */
+  async #climb(): Promise<void> {
+    const { moreCalibration, graph, groupSize } = this.input;
+    const best = () => this.#best;
+    const failing = () => (best()?.share ?? Number.POSITIVE_INFINITY) > 1;
+    const formatsOf = (plan: Plan) => resolvePlan(plan, graph.matrices, plan.name);
+    const again = best()?.variant;
+    if (failing() && again !== undefined) {
+      this.context.progress.warn(`${describeShare(best()!.share)}: trying what else there is`);
+      const { plan, predicted } = again;
+      if (moreCalibration !== null) {
+        await this.#try('more calibration data', plan, predicted, formatsOf(plan), moreCalibration);
+      }
+      if (failing()) await this.#try('other method', plan, predicted, formatsOf(plan), null);
+    }
+    if (failing()) {
+      const plan = { ...namedPlans.int8!, groupSize, rotate: isRotated(graph) };
+      await this.#try('int8', plan, null, formatsOf(plan), null);
+    }
+  }
+
+  #tryAllocation(rung: Rung, { formats, divergence }: Allocation, windows: SensitivityInput['calibration']) {
+    return this.#try(
+      rung,
+      planOf(formats, this.input.groupSize, isRotated(this.input.graph)),
+      divergence,
+      formats,
+      windows,
+    );
+  }
+
+  /** Quantizes by GPTQ on the windows, or to nearest without any; measures; returns the share of the limit. */
+  async #try(
+    rung: Rung,
+    plan: Plan,
+    predicted: number | null,
+    formats: ReadonlyMap<string, FormatName>,
+    windows: SensitivityInput['calibration'] | null,
+  ): Promise<number> {
+    const { input, context } = this;
+    const { graph, checkpoint, weights, algebra, groupSize, measureEmitted } = input;
+    const matrices =
+      windows === null
+        ? await quantizeGraph(graph, checkpoint, plan, plan.name, context)
+        : await quantizeSequentially(
+            { graph, checkpoint, weights, algebra, groupSize, formats, windows },
+            context,
+          );
+    const method: Method = windows === null ? 'nearest' : 'gptq';
+    const bytes = graph.matrices.reduce(
+      (sum, { name }) => sum + input.bytesOf(name, formats.get(name) as Parameters<BytesOf>[1]),
+      0,
+    );
+    const emitted = measureEmitted === null ? null : await measureEmitted(plan, matrices);
+    context.progress.begin('judge plan', 1, 'plan');
+    const weightsOf = dequantizedWeights(checkpoint, graph, matrices);
+    const float = await this.probe.measure(weightsOf, context.signal);
+    const fittedTokens = (windows ?? []).reduce((sum, { length }) => sum + length, 0);
+    const bitsPerWeight = input.bitsPerWeight(bytes);
+    const common = { rung, plan, method, fittedTokens, bytes, bitsPerWeight };
+    const variant: Variant = { ...common, predicted, float, emitted };
+    const share = usedShare(variant, input.goal);
+    this.#variants.push(variant);
+    this.#shares.push(share);
+    this.#keep({ index: this.#variants.length - 1, share, variant, matrices });
+    context.progress.end(describeVariant(variant, share));
+    return share;
+  }
+
+  /** The smallest that stays below the limit, else the one that comes nearest to it. */
+  #keep(attempt: Attempt): void {
+    const best = this.#best;
+    const isBetter =
+      best === null ||
+      (attempt.share <= 1 && best.share <= 1
+        ? attempt.variant.bytes < best.variant.bytes
+        : attempt.share < best.share);
+    if (isBetter) this.#best = attempt;
+  }
+
+  /**
+   * Loss grows with the predicted divergence in a line: through what integers cost and the last attempt, or through the two
+   * attempts that are nearest to the limit.
+   */
+  #nextBudget(): number {
+    const limit = Math.log1p(this.input.goal.maxLoss);
+    const points = this.#variants
+      .flatMap(({ predicted }, i) =>
+        predicted === null ? [] : [{ x: predicted, y: this.#shares[i]! * limit }],
+      )
+      .sort((a, b) => Math.abs(a.y - AIM * limit) - Math.abs(b.y - AIM * limit));
+    const [one, two] = points;
+    if (one === undefined) return (AIM * limit - INTEGER_COST) / FIRST_SLOPE / 1.15; // noise of the measurements
+    const [from, base] = two === undefined || two.x === one.x ? [0, INTEGER_COST] : [two.x, two.y];
+    const slope = (one.y - base) / (one.x - from);
+    const sane = slope > 0.3 && slope < 10 ? slope : FIRST_SLOPE;
+    return Math.max(one.x / 4, Math.min(one.x * 3, one.x + (AIM * limit - one.y) / sane));
+  }
+}
+
+/**
+ * What a certification must expect to find as the upper end of the loss, over the limit. Both texts are samples: their errors
+ * are allowed for. Divergence counts where it is larger than the loss, which on little text can be small by luck.
+ */
+export function usedShare(
+  { float, emitted }: Pick<Variant, 'float' | 'emitted'>,
+  { maxLoss, certifiedPositions }: SearchGoal,
+): number {
+  const found = emitted ?? { ...float!, lnRatio: float!.lnRatio + INTEGER_COST, upper95: null };
+  const { kld, lnRatio, upper95, positions } = found;
+  // The loss of a token deviates by some sqrt(2 kld).
+  const own = upper95 === null ? Math.sqrt((2 * kld) / positions) : (upper95 - lnRatio) / ERRORS_95;
+  const later = certifiedPositions === null ? 0 : own * Math.sqrt(positions / certifiedPositions);
+  const noise = ERRORS_95 * later + ERRORS_90 * Math.hypot(own, later);
+  return (Math.max(kld, lnRatio) + noise) / Math.log1p(maxLoss);
+}
+
+const describeShare = (share: number) =>
+  `a certification would find ${(100 * share).toFixed(0)} % of what may be lost`;
+
+function describeVariant({ bitsPerWeight, predicted, float, emitted }: Variant, share: number): string {
+  const percent = (value: number) => (100 * Math.expm1(value)).toFixed(2);
+  const found =
+    emitted === null
+      ? `${percent(float!.lnRatio)} % in float`
+      : `${percent(emitted.lnRatio)} %, upper end ${percent(emitted.upper95 ?? emitted.lnRatio)} %`;
+  const said =
+    predicted === null ? '' : ` (divergence ${float!.kld.toFixed(4)}, predicted ${predicted.toFixed(4)})`;
+  return `${bitsPerWeight.toFixed(2)} bits a weight: perplexity +${found}${said}; ${describeShare(share)}`;
+}
