@@ -38,11 +38,13 @@ benchmarks.md, benchmarks.json and benchmarks.svg.
   --no-instructions  measure speed only
   --realtime         give what is timed precedence over all else (chrt -f 20, as root): for busy machines
   --out DIR          where results go (build/bench)
-  --folder DIR       keep checkpoints and bundles there; up to 1 GB. Without: a temporary folder, removed at the end
+  --folder DIR       keep checkpoints, bundles and counts there, up to 5 GB, and take what is there where the code that
+                     makes it is the same: counting on a busy machine, then timing on a quiet one. Without: a temporary
+                     folder, removed at the end
   --write-docs       put the results into docs/benchmarks.md and docs/benchmarks.svg
   --help             this text
 
-Full runs take an hour and more, --quick some minutes.`;
+A full run takes an hour and more, some minutes of it to time, --quick some minutes.`;
 
 const text = { type: 'string' } as const;
 const flag = { type: 'boolean', default: false } as const;

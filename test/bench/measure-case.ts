@@ -13,6 +13,7 @@ import { cores } from './machine-code/cores.js';
 import { kernelCycles } from './machine-code/kernel-cycles.js';
 import type { PipelineModel } from './machine-code/pipeline-model.js';
 import { disassembleProgram } from './machine-code/program-code.js';
+import { machineFacts } from './machine-facts.js';
 import type { Measurement, SpeedFigures } from './measurement.js';
 import { type Shape, shapes, weightMacs } from './shapes.js';
 import type { Case, Workspace } from './workspace.js';
@@ -41,11 +42,17 @@ export async function measureCase(
   machine: Machine,
   instruments: Instruments,
 ): Promise<Measurement> {
-  const { workspace, keepsBundles } = instruments;
-  const { bundle, manifest } = await workspace.build(one);
+  const { workspace, keepsBundles, counter, pipelines } = instruments;
+  const { bundle, manifest, origin } = await workspace.build(one, machine.toolchain.version);
   try {
     const shape = shapes[one.shape];
-    const counted = await count(bundle, manifest, machine, shape, instruments);
+    const { tools } = await machineFacts([machine], pipelines);
+    const counted =
+      counter === null
+        ? { instructions: null, profile: null, cycles: null }
+        : await workspace.remembered(bundle, 'counts', JSON.stringify([origin, tools]), () =>
+            count(bundle, manifest, machine, shape, { workspace, counter, pipelines }),
+          );
     return {
       ...one,
       blobBytes: manifest.memory.blobBytes,
@@ -60,15 +67,15 @@ export async function measureCase(
 }
 
 type Counted = Pick<Measurement, 'instructions' | 'profile' | 'cycles'>;
+type Counting = Pick<Instruments, 'workspace' | 'pipelines'> & { readonly counter: BlockCounter };
 
 async function count(
   bundle: string,
   { files }: Manifest,
   machine: Machine,
   shape: Shape,
-  { workspace, counter, pipelines }: Instruments,
+  { workspace, counter, pipelines }: Counting,
 ): Promise<Counted> {
-  if (counter === null) return { instructions: null, profile: null, cycles: null };
   const { target, toolchain } = machine;
   const program = await linkNamedProgram(
     bundle,

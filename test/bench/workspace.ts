@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Manifest, readManifest } from '../../codegen/bundle/manifest.js';
 import type { BenchResult } from '../../deploy/bench-bundle.js';
 import { planOf } from './formats.js';
+import { programOrigin } from './program-origin.js';
 import { writeRandomCheckpoint } from './random-checkpoint.js';
 import { runEmbedModel } from './run-embed-model.js';
 import { type ShapeName, shapes } from './shapes.js';
@@ -22,14 +23,44 @@ const seed = 1;
 /** Tokens that ranges are calibrated on: with random weights, a few show as much as many. */
 const calibrationTokens = 48;
 
+/** A bundle to measure. */
+export interface BuiltCase {
+  readonly bundle: string;
+  readonly manifest: Manifest;
+  /** What it was made of and with. */
+  readonly origin: string;
+}
+
 export class Workspace {
+  readonly #programOrigin = programOrigin();
+
   constructor(readonly folder: string) {
     mkdirSync(folder, { recursive: true });
   }
 
-  /** Builds the bundle of a case, and returns its path and manifest. One that lies there is built again: the code may differ. */
-  async build({ shape, format, target }: Case): Promise<{ bundle: string; manifest: Manifest }> {
-    const bundle = join(this.folder, `${shape}-${format}-${target}`);
+  /** The bundle of a case; one that lies there is taken if this compiler made it of the same sources. */
+  async build(one: Case, compiler: string): Promise<BuiltCase> {
+    const bundle = join(this.folder, `${one.shape}-${one.format}-${one.target}`);
+    const sources = { program: this.#programOrigin, shape: shapes[one.shape], plan: planOf(one.format) };
+    const origin = JSON.stringify({ ...sources, seed, calibrationTokens, target: one.target, compiler });
+    await this.remembered(bundle, 'origin', origin, () => this.#build(one, bundle));
+    return { bundle, manifest: readManifest(bundle), origin };
+  }
+
+  /** What `make` gives, or gave the last time for the same origin: kept beside the bundle as <bundle>.<what>.json. */
+  async remembered<T>(bundle: string, what: string, origin: string, make: () => Promise<T>): Promise<T> {
+    const path = `${bundle}.${what}.json`;
+    const known = existsSync(path)
+      ? (JSON.parse(readFileSync(path, 'utf8')) as { readonly origin: string; readonly value: T })
+      : null;
+    if (known?.origin === origin) return known.value;
+    rmSync(path, { force: true });
+    const value = await make();
+    writeFileSync(path, JSON.stringify({ origin, value }));
+    return value;
+  }
+
+  async #build({ shape, format, target }: Case, bundle: string): Promise<null> {
     const plan = join(this.folder, `${format}.json`);
     writeFileSync(plan, JSON.stringify(planOf(format)));
     const options = [
@@ -44,12 +75,13 @@ export class Workspace {
     ];
     const small = ['--calibration', this.calibration(), '--no-tokenizer', '--no-run', '--quiet'];
     await runEmbedModel(['build', ...options, ...small]);
-    return { bundle, manifest: readManifest(bundle) };
+    return null;
   }
 
   /** Removes what `build` made. */
   remove(bundle: string): void {
     rmSync(bundle, { recursive: true, force: true });
+    rmSync(`${bundle}.origin.json`, { force: true });
   }
 
   /** `embed-model bench` of a bundle: one thread, prompt and tokens of 64. `prefix` starts it, such as chrt. */

@@ -19,10 +19,13 @@ export interface InstructionsPerToken {
 const promptTokens = 64;
 const decodedTokens = 5;
 
-/** Positions between two decoded tokens whose difference is a cached position's: a multiple of what kernels take at a time. */
-const cachedPositions = 128;
+/**
+ * Positions between two decoded tokens whose difference is a cached position's: a multiple of what kernels take at a time, and few, for
+ * an emulated prompt of a large model takes minutes.
+ */
+const cachedPositions = 32;
 
-/** Runs of one thread; `program` may be another than the bundle's, with names. The context must hold 135 positions. */
+/** Runs of one thread; `program` may be another than the bundle's, with names. The context must hold 64 positions. */
 export async function instructionsPerToken(
   counter: BlockCounter,
   target: Target,

@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { findToolchain } from '../../../codegen/compile/toolchain.js';
 import { EmbedError } from '../../../codegen/diagnostics/error.js';
+import { findTarget } from '../../../targets/index.js';
 import { type ShapeName, shapes } from '../shapes.js';
 import { Workspace } from '../workspace.js';
 import { compareEngines, comparisonMarkdown } from './compare-engines.js';
@@ -77,7 +79,9 @@ async function main(args: readonly string[]): Promise<void> {
         console.error(`${shape} ${format} against ${theirs}`);
         const gguf = join(folder, `${shape}-${theirs}.gguf`);
         writeRandomGguf(gguf, shapes[shape], theirs);
-        const { bundle } = await workspace.build({ shape, format, target: values.target ?? 'x86_64-avx2' });
+        const target = await findTarget(values.target ?? 'x86_64-avx2');
+        const { version } = await findToolchain(target);
+        const { bundle } = await workspace.build({ shape, format, target: target.name }, version);
         await compare(bundle, gguf);
       }
     }
