@@ -4,8 +4,11 @@ import type { Target } from './target.js';
 // distribution. Without the red zone a frame is what the stack pointer says, and the same objects are fit for
 // kernel mode.
 // As fast as -O3 here and half its code: no peeling and unrolling of every loop. clang unrolls at -O2 already;
-// where a kernel wants it, it says so.
-const vectorize = ['-ftree-vectorize', '-fvect-cost-model=dynamic', '--param=vect-epilogues-nomask=0'];
+// where a kernel wants it, it says so. What is jumped to is aligned where it is a loop only.
+const vectorize = [
+  ...['-ftree-vectorize', '-fvect-cost-model=dynamic', '--param=vect-epilogues-nomask=0'],
+  '-falign-jumps=1',
+];
 const cpuFlags = ['-march=x86-64-v3', '-mtune=haswell', '-mno-red-zone', '-fcf-protection=none'];
 
 const binutils = {

@@ -92,9 +92,7 @@ EM_INLINE void em_swiglu_each(const em_i32 *gate, em_i32 frac, const em_i32 *up,
         em_i32 products[EM_STRIP];
         em_u32 width = em_strip_width(count - i);
         em_gates(em_sigmoid_table, EM_SIGMOID_STEP_BITS, gate + i, frac, sigmoids, width);
-        for (em_u32 j = 0; j < width; j++) {
-            silu[j] = (em_i32)em_round_shift64((em_i64)gate[i + j] * sigmoids[j], 24); /* no larger than the gate */
-        }
+        em_scale_each(gate + i, sigmoids, 24, silu, width); /* no larger than the gate */
         em_scale_each(silu, up + i, shift, products, width);
         for (em_u32 j = 0; j < width; j++) {
             out[i + j] = products[j];

@@ -16,6 +16,7 @@ typedef em_i8 em_i8x16 __attribute__((vector_size(16), may_alias));
 typedef em_u16 em_u16x8 __attribute__((vector_size(16), may_alias));
 typedef em_i16 em_i16x16 __attribute__((vector_size(32), may_alias));
 typedef em_u16 em_u16x16 __attribute__((vector_size(32), may_alias));
+typedef em_u16 em_u16x16_anywhere __attribute__((vector_size(32), aligned(1), may_alias));
 typedef em_i32 em_i32x8 __attribute__((vector_size(32), may_alias));
 typedef em_u32 em_u32x8 __attribute__((vector_size(32), may_alias));
 typedef em_u64 em_u64x2 __attribute__((vector_size(16), may_alias));

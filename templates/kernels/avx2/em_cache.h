@@ -41,9 +41,21 @@ EM_INLINE void em_store_key(const struct em_kv_cache *head, em_u32 head_dim, em_
 
 EM_INLINE void em_store_value(const struct em_kv_cache *head, em_u32 head_dim, em_u32 position, const em_i8 *value)
 {
-    em_i8 *pair = head->values + (em_u64)(position / 2u) * 2u * head_dim + position % 2u;
-    for (em_u32 i = 0; i < head_dim; i++) {
-        pair[2u * i] = value[i];
+    em_u32 second = position % 2u;
+    em_i8 *pairs = head->values + (em_u64)(position - second) * head_dim;
+    em_u32 i = 0;
+    for (; head_dim - i >= 16u; i += 16u) {
+        em_u16x16_anywhere *at = (em_u16x16_anywhere *)(void *)(pairs + 2u * i);
+        em_u16x16 wide = em_widen_anywhere((const em_i8x16_anywhere *)(const void *)(value + i));
+        if (second) {
+            wide = wide << 8 | ((em_u16x16)*at & 0x00ff);
+        } else {
+            wide &= 0x00ff;
+        }
+        *at = (em_u16x16_anywhere)wide;
+    }
+    for (; i < head_dim; i++) {
+        pairs[2u * i + second] = value[i];
     }
 }
 

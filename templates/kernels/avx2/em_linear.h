@@ -18,7 +18,6 @@
 #define EM_LINEAR_H
 
 #include "em_batch.h"
-#include "em_batch.h"
 #include "em_grouped.h"
 #include "em_linear_op.h"
 #include "em_prepare.h"

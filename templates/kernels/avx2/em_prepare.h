@@ -32,10 +32,16 @@ _Static_assert(sizeof(struct em_prepared) == 96, "the memory plan counts 96 byte
 /* Bytes of the prepared form of a row, a multiple of 64. */
 #define EM_PREPARED_BYTES(columns) em_align64(EM_PAIRS(columns) * (em_u64)sizeof(struct em_prepared))
 
-/* -offset times the sums of low and high lane. |offset * sum| is at most 32512. */
-EM_INLINE em_u32 em_lane_start(em_i32 offset, em_i32 low, em_i32 high)
+/* Added to the sum of a quad's columns in a lane, at least -254: never negative, and sums of 16 quads do not reach 2^16. */
+#define EM_QUAD_BIAS 256u
+
+/*
+ * -offset times the sums of both lanes. They come plus EM_QUAD_BIAS for each of 32768 / (offset * EM_QUAD_BIAS) quads, so that
+ * offset * sum is 32768 too large, and in [256, 2^16): no lane carries into the other.
+ */
+EM_INLINE em_u32 em_lane_starts(em_u32 offset, em_u32 sums)
 {
-    return (em_u32)(-offset * low) % 65536u | (em_u32)(-offset * high) << 16;
+    return (~(offset * sums) + 0x00010001u) ^ 0x80008000u;
 }
 
 /* Columns of a pair of groups in the order of quads; of a single group, whose partner is all zeros, as they are. */
@@ -56,24 +62,20 @@ EM_INLINE void em_prepare_pair(const em_i8 *columns, em_u32 single, struct em_pr
 {
     const em_u8x32 ones = (em_u8x32)em_broadcast(0x01010101u);
     em_u32x8 quads[2];
-    em_i16 pairs[32]; /* of each quad: the sum of its first two columns, then of the other two */
-    em_i32 low[4];
-    em_i32 high[4];
+    em_u32 runs[4]; /* sums of four quads each */
     em_order_quads(columns, single, quads);
     for (em_u32 i = 0; i < 2u; i++) {
-        em_u16x16 sums = em_multiply_bytes(ones, (em_u8x32)quads[i]);
+        em_u32x8 sums = (em_u32x8)(em_multiply_bytes(ones, (em_u8x32)quads[i]) + (em_u16)EM_QUAD_BIAS);
         __builtin_memcpy(out->quads + 32u * i, &quads[i], sizeof(quads[i]));
-        __builtin_memcpy(pairs + 16u * i, &sums, sizeof(sums));
+        runs[2u * i] = sums[0] + sums[1] + sums[2] + sums[3];
+        runs[2u * i + 1u] = sums[4] + sums[5] + sums[6] + sums[7];
     }
     for (em_u32 run = 0; run < 4u; run++) {
-        const em_i16 *quad = pairs + 8u * run;
-        low[run] = quad[0] + quad[2] + quad[4] + quad[6];
-        high[run] = quad[1] + quad[3] + quad[5] + quad[7];
-        out->start_w6[run] = em_lane_start(32, low[run], high[run]);
+        out->start_w6[run] = em_lane_starts(32, runs[run]);
     }
-    out->start_w5[0] = em_lane_start(16, low[0] + low[1], high[0] + high[1]);
-    out->start_w5[1] = em_lane_start(16, low[2] + low[3], high[2] + high[3]);
-    out->start_w4 = em_lane_start(8, low[0] + low[1] + low[2] + low[3], high[0] + high[1] + high[2] + high[3]);
+    out->start_w5[0] = em_lane_starts(16, runs[0] + runs[1]);
+    out->start_w5[1] = em_lane_starts(16, runs[2] + runs[3]);
+    out->start_w4 = em_lane_starts(8, runs[0] + runs[1] + runs[2] + runs[3]);
     out->unused = 0;
 }
 
