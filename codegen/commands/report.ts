@@ -30,7 +30,7 @@ export const report = defineCommand({
       'same board, model, target, quantization and number of threads.',
     'Of a bundle, report/result.json is taken, and the page shows its quantization: verdicts of the gates (eval ' +
       '--acceptance), bits of every tensor over the layers, loss against size of all variants that were tried, signal to ' +
-      'noise of every tensor, divergence token by token, and the texts of both models side by side.',
+      'noise of every tensor, divergence token by token, and the texts of both models side by side. Verdicts are in the other forms, too.',
     'With --baseline, a speed is a regression if it is slower by more than --max-regression percent and by ' +
       'more than three times the noise of the earlier runs (their scaled median absolute deviation). ' +
       'Emulated speed is never compared. With --json, the document holds the results and the comparison: ' +
@@ -63,7 +63,7 @@ export const report = defineCommand({
   ],
   cleansUp: false,
   exitCodes: {
-    1: 'logits differ somewhere, or a speed fell below the baseline',
+    1: 'logits differ somewhere, a speed fell below the baseline, or a bundle was not accepted',
     3: 'a board gave no result',
     4: 'a board was busy',
   },

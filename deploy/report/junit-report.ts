@@ -1,7 +1,9 @@
 /** JUnit XML that CI systems read (a subset of junit-10.xsd of the Jenkins xUnit plugin): a suite a result or failure. */
+import type { Acceptance } from '../../codegen/accept/acceptance.js';
 import type { Comparison } from './baseline.js';
 import { type BoardFailure, failureText } from './board-failure.js';
 import { escapeMarkup } from './escape-markup.js';
+import { acceptancesOf } from './quantization-records.js';
 import type { ReportContent } from './report-content.js';
 import { boardName, type ReportResult, seriesOf, verdictOf } from './report-result.js';
 
@@ -14,8 +16,17 @@ interface TestCase {
   readonly skipped: string | null;
 }
 
-export function junitReport({ results, failures: boards, comparisons }: ReportContent): string {
-  const suites = [...results.map((result) => suiteOf(result, comparisons)), ...boards.map(failedSuite)];
+export function junitReport({
+  results,
+  failures: boards,
+  comparisons,
+  quantizations,
+}: ReportContent): string {
+  const suites = [
+    ...results.map((result) => suiteOf(result, comparisons)),
+    ...acceptancesOf(quantizations).map(acceptanceSuite),
+    ...boards.map(failedSuite),
+  ];
   const total = (count: (suite: Suite) => number) => suites.reduce((sum, suite) => sum + count(suite), 0);
   const failures = total(({ cases }) => cases.filter(({ failure }) => failure !== null).length);
   const errors = total(({ cases }) => cases.filter(({ error }) => error !== null).length);
@@ -27,6 +38,16 @@ export function junitReport({ results, failures: boards, comparisons }: ReportCo
     '</testsuites>',
     '',
   ].join('\n');
+}
+
+/** A case a gate; one that was not judged is skipped. */
+function acceptanceSuite({ model, plan, target, gates }: Acceptance): Suite {
+  const cases = gates.map(({ name, passed, text }) => ({
+    ...{ name, seconds: 0, error: null },
+    failure: passed === false ? text : null,
+    skipped: passed === null ? text : null,
+  }));
+  return { name: `acceptance.${model}.${plan}.${target}`, cases, properties: [] };
 }
 
 interface Suite {
@@ -121,8 +142,8 @@ function suiteXml({ name, cases, properties }: Suite): string {
 }
 
 function caseXml(suite: string, { name, seconds, failure, error, skipped }: TestCase): string {
-  const head = `    <testcase classname="${escapeMarkup(suite)}" name="${name}" time="${seconds.toFixed(3)}"`;
+  const head = `    <testcase classname="${escapeMarkup(suite)}" name="${escapeMarkup(name)}" time="${seconds.toFixed(3)}"`;
   if (failure !== null) return `${head}><failure message="${escapeMarkup(failure)}"/></testcase>`;
   if (error !== null) return `${head}><error message="${escapeMarkup(error)}"/></testcase>`;
-  return skipped === null ? `${head}/>` : `${head}><skipped message="${skipped}"/></testcase>`;
+  return skipped === null ? `${head}/>` : `${head}><skipped message="${escapeMarkup(skipped)}"/></testcase>`;
 }

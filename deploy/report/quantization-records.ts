@@ -18,6 +18,10 @@ export interface QuantizationRecords {
   readonly comparison: OutputComparison | null;
 }
 
+/** The acceptances among records. */
+export const acceptancesOf = (records: readonly QuantizationRecords[] = []): Acceptance[] =>
+  records.flatMap(({ acceptance }) => (acceptance === null ? [] : [acceptance]));
+
 /** Thousands of tensors, a thousand prompts. */
 const MOST_BYTES = 64 << 20;
 
@@ -75,6 +79,7 @@ const histogramShape: Shape = {
 
 const acceptanceShape: Shape = {
   fields: {
+    ...{ model: 'string', target: 'string', plan: 'string' },
     gates: { each: { fields: { name: 'string', passed: 'boolean|null', text: 'string' } } },
     accepted: 'boolean|null',
   },
@@ -130,6 +135,24 @@ function areNumbersFinite(value: unknown): boolean {
 }
 
 function check(value: unknown, shape: Shape, where: string, place = ''): void {
-  const wrong = findMisshape(value, shape, place);
+  const wrong = findMisshape(value, shape, place) ?? findNoList(value, shape, place);
   if (wrong !== null) throw new EmbedError('EM4041', { where, why: wrong });
+}
+
+/** What should be a list and is an object with any keys; the value has the shape otherwise. */
+function findNoList(value: unknown, shape: Shape, place: string): string | null {
+  if (typeof shape === 'string') return null;
+  const inside = (name: string) => (place === '' ? name : `${place}.${name}`);
+  if ('each' in shape) {
+    if (!Array.isArray(value)) return `${place} is not a list`;
+    return value.reduce<string | null>(
+      (found, one, i) => found ?? findNoList(one, shape.each, inside(String(i))),
+      null,
+    );
+  }
+  for (const [name, inner] of Object.entries(shape.fields)) {
+    const wrong = findNoList((value as Record<string, unknown>)[name], inner, inside(name));
+    if (wrong !== null) return wrong;
+  }
+  return null;
 }

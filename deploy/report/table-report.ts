@@ -1,9 +1,11 @@
 /** Many results in one table: for a terminal, and as Markdown. */
 
+import { acceptanceSummary } from '../../codegen/commands/acceptance-summary.js';
 import { textTable } from '../../codegen/commands/text-table.js';
 import { printable } from '../../codegen/diagnostics/printable.js';
 import type { Comparison } from './baseline.js';
 import { failureText } from './board-failure.js';
+import { acceptancesOf } from './quantization-records.js';
 import type { ReportContent } from './report-content.js';
 import { boardName, type ReportResult, seriesOf, verdictOf } from './report-result.js';
 
@@ -42,7 +44,7 @@ function cells(result: ReportResult, comparisons: readonly Comparison[]): string
   ];
 }
 
-export function textReport({ results, failures, comparisons }: ReportContent): string {
+export function textReport({ results, failures, comparisons, quantizations }: ReportContent): string {
   const columns = titles.map(
     (title, index) => ({ title, align: numeric.has(index) ? 'right' : 'left' }) as const,
   );
@@ -51,16 +53,26 @@ export function textReport({ results, failures, comparisons }: ReportContent): s
     one.warnings.map((warning) => `${boardName(one)}: ${printable(warning)}`),
   );
   const failed = failures.map((one) => `${printable(one.board)}: no result: ${printable(failureText(one))}`);
-  return [...(rows.length === 0 ? [] : [textTable(columns, rows)]), ...failed, ...warnings].join('\n');
+  const accepted = acceptancesOf(quantizations).map(
+    (one) => `\nacceptance of ${printable(one.model)}, ${printable(one.plan)}\n${acceptanceSummary(one)}`,
+  );
+  const table = rows.length === 0 ? [] : [textTable(columns, rows)];
+  return [...table, ...failed, ...warnings, ...accepted].join('\n');
 }
 
-export function markdownReport({ results, failures, comparisons }: ReportContent): string {
+export function markdownReport({ results, failures, comparisons, quantizations }: ReportContent): string {
   const cell = (text: string) => printable(text).replace(/[|\\`*_<>[\]]/g, '\\$&');
   const row = (texts: readonly string[]) => `| ${texts.join(' | ')} |`;
   const warnings = results.flatMap((one) =>
     one.warnings.map((warning) => `- ${cell(boardName(one))}: ${cell(warning)}`),
   );
   const failed = failures.map((one) => `- **no result** from ${cell(one.board)}: ${cell(failureText(one))}`);
+  const verdict = { true: 'passed', false: '**FAILED**', null: 'open' } as const;
+  const gates = acceptancesOf(quantizations).flatMap(({ model, plan, gates }) =>
+    gates.map(({ name, passed, text }) =>
+      row([cell(`${model}, ${plan}`), cell(name), verdict[`${passed}`], cell(text)]),
+    ),
+  );
   const table = [
     row(titles),
     row(titles.map((_, index) => (numeric.has(index) ? '---:' : '---'))),
@@ -75,6 +87,10 @@ export function markdownReport({ results, failures, comparisons }: ReportContent
       ? ['', 'Emulated speed says nothing about a board and is not compared.']
       : []),
     ...(warnings.length === 0 ? [] : ['', ...warnings]),
+    ...(gates.length === 0
+      ? []
+      : ['', row(['bundle', 'gate', 'verdict', 'figures']), row(Array(4).fill('---'))]),
+    ...gates,
     '',
   ].join('\n');
 }

@@ -11,9 +11,12 @@ import { logTicks, rangeAround, ticks } from '../../../deploy/report/chart-frame
 import { divergenceChart } from '../../../deploy/report/divergence-chart.js';
 import { quantizationSection } from '../../../deploy/report/html-quantization.js';
 import { htmlReport } from '../../../deploy/report/html-report.js';
+import { junitReport } from '../../../deploy/report/junit-report.js';
 import { paretoChart, paretoFront } from '../../../deploy/report/pareto-chart.js';
 import { readQuantizationRecords } from '../../../deploy/report/quantization-records.js';
+import { reportExitCode } from '../../../deploy/report/report-exit-code.js';
 import { sqnrChart } from '../../../deploy/report/sqnr-chart.js';
+import { markdownReport, textReport } from '../../../deploy/report/table-report.js';
 import { placeOf } from '../../../deploy/report/tensor-place.js';
 import { composeResult } from '../../../deploy/result.js';
 import { expectError } from '../../codegen/checkpoint/expect-error.js';
@@ -81,6 +84,20 @@ t.test('what is on the page', async (t) => {
     quantizationSection({ summary: null, validation, acceptance: null, comparison: null }),
     'token by token',
   );
+});
+
+t.test('gates in the other forms, and in the exit code', async (t) => {
+  const content = { results: [], failures: [], comparisons: [], history: [], quantizations: [records(1)] };
+  t.match(textReport(content), /acceptance of m, auto\nloss +passed .*\nspeed +open .*\nsize +FAILED/);
+  const markdown = markdownReport(content);
+  t.match(markdown, '| m, auto | size | **FAILED** | too large |');
+  t.notMatch(markdown, '<script', 'text of a record is no markup');
+  const junit = junitReport(content);
+  t.match(junit, '<testsuites name="embed-model" tests="3" failures="1" errors="0">');
+  t.match(junit, /<testcase [^>]*name="size"[^>]*><failure message="too large"/);
+  t.match(junit, /<testcase [^>]*name="speed"[^>]*><skipped message="not judged"/);
+  t.equal(reportExitCode(content), 1);
+  t.equal(reportExitCode({ ...content, quantizations: [{ ...records(1), acceptance: null }] }), 0);
 });
 
 t.test('the map has a cell a tensor', async (t) => {
@@ -236,6 +253,7 @@ t.test('records of a bundle', async (t) => {
     text.replace('"schemaVersion":1', '"schemaVersion":2'),
   );
   damaged('acceptance.json', /gates\.0\.passed/, (text) => text.replace('"passed":true', '"passed":"yes"'));
+  damaged('acceptance.json', /gates is not a list/, (text) => text.replace(/"gates":\[.*\]/, '"gates":{}'));
   damaged('compare_outputs.json', /outputs\.0\.prompt\.ids\.0 is not number/, (text) =>
     text.replace('"ids":[1,', '"ids":["1",'),
   );
@@ -279,7 +297,8 @@ t.test('the command takes a bundle for its result', async (t) => {
   const result = composeResult(manifest, null, []);
   writeFileSync(join(bundle, 'report', 'result.json'), JSON.stringify(result));
   const { code, stderr } = await embedModel(['report', bundle, '--html', html]);
-  t.equal(code, 0, stderr);
+  t.equal(code, 1, 'the size gate failed');
+  t.equal(stderr, '');
   const written = readFileSync(html, 'utf8');
   t.match(written, 'Loss against size');
   t.match(written, 'not run: by hand for cortex-a72');
