@@ -22,9 +22,12 @@ export function duration(help: string, absentMs: number, defaultText: string): O
 }
 
 export const boardOptions = {
-  board: text('NAME', 'board of boards.json, in this folder or the nearest above'),
+  board: text('NAME', 'board of boards.json, in this folder or the nearest above; or labgrid:PLACE'),
   ssh: text('ADDRESS', 'board by SSH: [USER@]HOST[:PORT], or a Host of ~/.ssh/config'),
-  serial: text('DEVICE', 'board by serial console: DEVICE[@BAUD], 115200 baud where none is given'),
+  serial: text(
+    'DEVICE',
+    'board by serial console: DEVICE[@BAUD], or tcp:HOST:PORT or rfc2217:HOST:PORT instead of a device',
+  ),
   identity: text('FILE', 'private key for SSH', 'the agent, then ~/.ssh/id_*'),
   'known-hosts': text('FILE', 'host keys that are trusted', '~/.ssh/known_hosts'),
   'accept-new': flag('trust the host key of a board that is not known yet, and write it down'),

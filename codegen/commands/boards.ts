@@ -77,12 +77,13 @@ function actionOf(word: string | null): Action {
   });
 }
 
-function transportOf({ ssh, serial }: BoardEntry): string {
+function transportOf({ ssh, serial, labgrid }: BoardEntry): string {
   if (ssh !== undefined) {
     const user = ssh.user === undefined ? '' : `${ssh.user}@`;
     return `ssh ${user}${ssh.host}${ssh.port === undefined ? '' : `:${ssh.port}`}`;
   }
-  return `serial ${serial?.port}@${serial?.baud ?? 115200}`;
+  if (serial !== undefined) return `serial ${serial.port}@${serial.baud ?? 115200}`;
+  return `labgrid place ${labgrid?.place}`;
 }
 
 async function fileEntries(): Promise<{ path: string | null; boards: readonly BoardEntry[] }> {
@@ -144,7 +145,7 @@ async function check({ values, output, context }: Call): Promise<0 | 3> {
   const { checkBoard } = await import('../../deploy/boards/check-board.js');
   const choice = boardChoice({ ...values, wait: 0, 'allow-slow': false, force: false });
   const chosen = choice === null ? (await fileEntries()).boards.map(boardOf) : [await selectBoard(choice)];
-  const link = { acceptNew: values['accept-new'], signal: context.signal };
+  const link = { acceptNew: values['accept-new'], ...context };
   const checks = await Promise.all(chosen.map((board) => checkBoard(board, link)));
   output.result({ boards: checks }, () =>
     checks.length === 0

@@ -14,7 +14,10 @@ import { fieldList } from './text-table.js';
 
 const options = {
   ...boardOptions,
-  board: text('NAMES', 'board of boards.json, in this folder or the nearest above; several with commas'),
+  board: text(
+    'NAMES',
+    'board of boards.json, in this folder or the nearest above; several with commas; or labgrid:PLACE',
+  ),
   'prompt-tokens': integer(
     'tokens of the prompt that is measured',
     { min: 1, max: contextRange.max },

@@ -22,6 +22,11 @@ export const boardDiagnostics = {
     fix: 'give one bundle for every target of the boards, and name the target of each board in boards.json',
     exit: 2,
   },
+  EM4005: {
+    what: 'labgrid place cannot be used',
+    fix: 'check LG_COORDINATOR and what the place exports: labgrid-client -p PLACE show',
+    exit: 3,
+  },
   EM4010: {
     what: 'board cannot be reached',
     fix: 'check that it is on, that address and port are right, and that an SSH server runs there',

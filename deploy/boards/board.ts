@@ -30,6 +30,15 @@ export interface SerialSettings {
   readonly prompt?: string;
 }
 
+/** A place of a labgrid farm: who exports it says where it is reached. */
+export interface LabgridSettings
+  extends Pick<SshSettings, 'user' | 'identity' | 'passwordEnv' | 'knownHosts' | 'fingerprint' | 'config'>,
+    Pick<SerialSettings, 'login' | 'prompt'> {
+  readonly place: string;
+  /** HOST:PORT; LG_COORDINATOR where it is not given. */
+  readonly coordinator?: string;
+}
+
 /** Time limits of the stages, in seconds. */
 export interface StageLimits {
   /** Until somebody is logged in. */
@@ -50,6 +59,7 @@ export interface BoardEntry {
   readonly target?: string;
   readonly ssh?: SshSettings;
   readonly serial?: SerialSettings;
+  readonly labgrid?: LabgridSettings;
   readonly folder?: string;
   readonly keepBytes?: number;
   readonly features?: readonly string[];
@@ -65,7 +75,8 @@ export interface Board {
   readonly target: string | null;
   readonly transport:
     | { readonly kind: 'ssh'; readonly ssh: SshSettings }
-    | { readonly kind: 'serial'; readonly serial: SerialSettings };
+    | { readonly kind: 'serial'; readonly serial: SerialSettings }
+    | { readonly kind: 'labgrid'; readonly labgrid: LabgridSettings };
   /** On the board, for bundles and the lock; ~/ is the home folder of who logs in. */
   readonly folder: string;
   /** Bytes of bundles that may stay on the board, the newest first; the one in use always stays. */
@@ -78,11 +89,15 @@ export interface Board {
 const defaultFolder = '~/.cache/embed-model';
 const defaultKeepBytes = 500e6;
 
-/** Fills in what the entry leaves open. The entry must have a transport; SSH goes first where it has both. */
+/** Fills in what the entry leaves open. The entry must have a transport; SSH goes first, then a serial console, then labgrid. */
 export function boardOf(entry: BoardEntry): Board {
-  const { name, ssh, serial } = entry;
+  const { name, ssh, serial, labgrid } = entry;
   const transport =
-    ssh !== undefined ? ({ kind: 'ssh', ssh } as const) : ({ kind: 'serial', serial: serial! } as const);
+    ssh !== undefined
+      ? ({ kind: 'ssh', ssh } as const)
+      : serial !== undefined
+        ? ({ kind: 'serial', serial } as const)
+        : ({ kind: 'labgrid', labgrid: labgrid! } as const);
   return {
     name,
     target: entry.target ?? null,

@@ -57,8 +57,8 @@ async function checkBoard(
   if (boards[twin] !== board) {
     throw unusable(path, `${at}.name`, `'${board.name}' is the name of boards[${twin}] already`);
   }
-  if (board.ssh === undefined && board.serial === undefined) {
-    throw unusable(path, at, 'it has neither ssh nor serial: there is no way to reach it');
+  if (board.ssh === undefined && board.serial === undefined && board.labgrid === undefined) {
+    throw unusable(path, at, 'it has neither ssh nor serial nor labgrid: there is no way to reach it');
   }
   if (board.target !== undefined) {
     try {

@@ -3,8 +3,10 @@ import { EmbedError } from '../../codegen/diagnostics/error.js';
 import { findTarget } from '../../targets/index.js';
 import { type BoardFacts, factsScript, parseFacts, requireFit } from '../session/board-facts.js';
 import { readLock } from '../session/board-lock.js';
+import type { SessionOptions } from '../session/board-session.js';
 import { decodeOwner, describeOwner } from '../session/lock-owner.js';
-import { type LinkOptions, openLink } from '../session/open-link.js';
+import { openLink } from '../session/open-link.js';
+import { reachBoard } from '../session/reach-board.js';
 import { remotePath } from '../session/remote-path.js';
 import type { Board } from './board.js';
 
@@ -25,7 +27,10 @@ export interface BoardCheck {
 }
 
 /** Connects and looks; changes nothing there. Throws only what the signal says. */
-export async function checkBoard(board: Board, options: LinkOptions): Promise<BoardCheck> {
+export async function checkBoard(
+  board: Board,
+  options: Omit<SessionOptions, 'waitMs' | 'force' | 'allowSlow'>,
+): Promise<BoardCheck> {
   let facts: BoardFacts | null = null;
   let address: string | null = null;
   const found = (reason: string | null, fix: string | null): BoardCheck => ({
@@ -33,8 +38,8 @@ export async function checkBoard(board: Board, options: LinkOptions): Promise<Bo
     ...{ cpu: facts?.cpu ?? null, kernel: facts?.kernel ?? null, processors: facts?.processors ?? null },
     ...{ memoryBytes: facts?.memoryBytes ?? null, fits: board.target },
   });
-  try {
-    const link = await openLink(board, options);
+  const check = async (reached: Board): Promise<BoardCheck> => {
+    const link = await openLink(reached, options);
     address = link.address;
     try {
       const timeoutMs = board.limits.command * 1000;
@@ -54,6 +59,9 @@ export async function checkBoard(board: Board, options: LinkOptions): Promise<Bo
     } finally {
       await link.close();
     }
+  };
+  try {
+    return await reachBoard(board, { ...options, waitMs: 0 }, check);
   } catch (error) {
     options.signal?.throwIfAborted();
     if (error instanceof EmbedError) return found(`${error.code}: ${error.what}: ${error.why}`, error.fix);

@@ -1,12 +1,19 @@
 /** From --board, --ssh and --serial and their companions to one board. */
 import { EmbedError } from '../../codegen/diagnostics/error.js';
 import { nearestName } from '../../codegen/diagnostics/nearest-name.js';
-import { type Board, type BoardEntry, boardOf, type SerialSettings, type SshSettings } from './board.js';
+import {
+  type Board,
+  type BoardEntry,
+  boardOf,
+  type LabgridSettings,
+  type SerialSettings,
+  type SshSettings,
+} from './board.js';
 import { boardsFileName, findBoardsFile, readBoardsFile } from './boards-file.js';
 
 /** What the command line says of a board; null where it does not. */
 export interface BoardChoice {
-  /** Name in boards.json. */
+  /** Name in boards.json, or labgrid:PLACE. */
   readonly board: string | null;
   /** [USER@]HOST[:PORT], or a Host alias of ssh_config. */
   readonly ssh: string | null;
@@ -22,11 +29,13 @@ export interface BoardChoice {
  * replacing its settings. Throws EM4001, EM4002.
  */
 export async function selectBoard(choice: BoardChoice, folder = process.cwd()): Promise<Board> {
+  const place = /^labgrid:(.+)$/.exec(choice.board ?? '')?.[1];
+  if (place !== undefined) return placeBoard(place, choice);
   const entry = choice.board === null ? null : await entryNamed(choice.board, folder);
   const ssh = choice.ssh === null ? null : { ...entry?.ssh, ...parseSshAddress(choice.ssh) };
   const serial = choice.serial === null ? null : { ...entry?.serial, ...parseSerialAddress(choice.serial) };
   const base: Omit<BoardEntry, 'name'> = entry ?? {};
-  const { ssh: ownSsh, serial: ownSerial, ...rest } = base;
+  const { ssh: ownSsh, serial: ownSerial, labgrid: ownPlace, ...rest } = base;
   const chosen =
     ssh !== null
       ? { ssh }
@@ -34,10 +43,34 @@ export async function selectBoard(choice: BoardChoice, folder = process.cwd()): 
         ? { serial }
         : ownSsh !== undefined
           ? { ssh: ownSsh }
-          : { serial: ownSerial! };
+          : ownSerial !== undefined
+            ? { serial: ownSerial }
+            : null;
   const name = entry?.name ?? choice.ssh ?? choice.serial ?? '';
+  if (chosen === null) return boardOf({ ...rest, name, labgrid: placeSettings(ownPlace!, choice) });
   return boardOf({ ...rest, name, ...withOverrides(chosen, choice) });
 }
+
+/** A place of a farm that boards.json need not know. */
+function placeBoard(place: string, choice: BoardChoice): Board {
+  if (choice.ssh !== null || choice.serial !== null) {
+    throw new EmbedError('EM4003', {
+      where: `labgrid:${place}`,
+      why: 'the farm says where it is, not --ssh or --serial',
+    });
+  }
+  return boardOf({ name: `labgrid:${place}`, labgrid: placeSettings({ place }, choice) });
+}
+
+const placeSettings = (
+  settings: LabgridSettings,
+  { identity, knownHosts, login }: BoardChoice,
+): LabgridSettings => ({
+  ...settings,
+  ...(identity === null ? {} : { identity }),
+  ...(knownHosts === null ? {} : { knownHosts }),
+  ...(login === null ? {} : { user: login, login }),
+});
 
 function withOverrides(
   { ssh, serial }: { ssh?: SshSettings; serial?: SerialSettings },

@@ -1,6 +1,7 @@
 /** A serial port as a stream of text that can be waited for. */
 import { EmbedError } from '../../codegen/diagnostics/error.js';
 import { Deadline } from '../session/deadline.js';
+import { openNetworkPort, parseNetworkPort } from './network-port.js';
 
 /** What is needed of a port; serialport's SerialPort has it. */
 export interface BytePort {
@@ -14,8 +15,10 @@ export interface BytePort {
 /** More than this waits for nobody: a board that floods the line must not fill memory. */
 const keptCharacters = 1 << 20;
 
-/** Opens a port for 8 data bits, no parity. Throws EM4020. */
+/** Opens a port for 8 data bits, no parity: a device, or one behind a network (network-port.ts). Throws EM4003, EM4020. */
 export async function openPort(path: string, baudRate: number): Promise<BytePort> {
+  const address = parseNetworkPort(path);
+  if (address !== null) return openNetworkPort(address, baudRate);
   const { SerialPort } = await import('serialport');
   // SerialPort.list() is never asked: it ends the process where udevadm is missing.
   const port = new SerialPort({ path, baudRate, autoOpen: false });

@@ -1,4 +1,5 @@
 /** Opens the way to a board that its settings name. */
+import { EmbedError } from '../../codegen/diagnostics/error.js';
 import type { Board } from '../boards/board.js';
 import type { BoardLink } from './board-link.js';
 
@@ -8,12 +9,19 @@ export interface LinkOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Throws EM4003, EM4010 to EM4015, EM4020, EM4021. Packages are loaded here, when a board is really wanted. */
+/** Throws EM4003, EM4005, EM4010 to EM4015, EM4020, EM4021. Packages are loaded here, when a board is really wanted. */
 export async function openLink(board: Board, { acceptNew, signal }: LinkOptions): Promise<BoardLink> {
   const timeoutMs = board.limits.connect * 1000;
   if (board.transport.kind === 'ssh') {
     const { SshLink } = await import('../ssh/ssh-link.js');
     return SshLink.open(board.transport.ssh, { timeoutMs, acceptNew, signal });
+  }
+  if (board.transport.kind === 'labgrid') {
+    const { place } = board.transport.labgrid;
+    throw new EmbedError('EM4005', {
+      where: `labgrid:${place}`,
+      why: 'it has to be acquired before it is connected to',
+    });
   }
   const { SerialLink } = await import('../serial/serial-link.js');
   return SerialLink.open(board.transport.serial, { timeoutMs, signal });
