@@ -79,19 +79,17 @@ export function requireFit(
   if (facts.missing.length > 0) {
     throw new EmbedError('EM4031', { where, why: `it has no ${facts.missing.join(', ')}` });
   }
+  const why = misfit(facts, target, wanted);
+  if (why !== null) throw new EmbedError('EM4032', { where, why });
+}
+
+/** Why a board cannot run programs of the target, or lacks features that it should have; null: it fits. */
+export function misfit(facts: BoardFacts, target: Target | null, wanted: readonly string[]): string | null {
   if (target !== null && !machines[target.arch].includes(facts.machine)) {
-    throw new EmbedError('EM4032', {
-      where,
-      why: `it is ${facts.machine}, the bundle is for ${target.arch}`,
-    });
+    return `it is ${facts.machine}, the bundle is for ${target.arch}`;
   }
   // Kernels differ in how they spell the riscv isa, and old ones leave multi-letter extensions out.
   const features = [...(target?.hostFeatures ?? []), ...wanted];
   const lacking = [...new Set(features)].filter((feature) => !facts.features.has(feature));
-  if (lacking.length > 0) {
-    throw new EmbedError('EM4032', {
-      where,
-      why: `its processor (${facts.cpu}) has no ${lacking.join(', ')}`,
-    });
-  }
+  return lacking.length === 0 ? null : `its processor (${facts.cpu}) has no ${lacking.join(', ')}`;
 }

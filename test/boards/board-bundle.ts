@@ -49,7 +49,7 @@ export async function buildOrReason(
       ? await buildTinyBundle(folder, target, 'int4')
       : await buildNano(folder, target, extras);
   } catch (error) {
-    if (error instanceof EmbedError && error.code.startsWith('EM30')) return error.message;
+    if (error instanceof EmbedError && error.code === 'EM3001') return error.message;
     throw error;
   }
 }

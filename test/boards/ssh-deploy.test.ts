@@ -8,12 +8,14 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import type { Finding } from '../../deploy/doctor.js';
 import { BoardSession } from '../../deploy/session/board-session.js';
 import type { BoardFile } from '../../deploy/session/bundle-files.js';
 import { uploadBundle } from '../../deploy/session/upload.js';
@@ -230,6 +232,41 @@ t.test('uploads', { skip: noSshd }, async (t) => {
     await expectRejection(t, 'EM4035', /0\.001 s/, late);
     t.equal((await send(session, 'late')).sent > 0, true, 'the session still works');
   });
+});
+
+t.test('doctor with a board: a line for everything, and what to do', { skip }, async (t) => {
+  const sshd = await startSshd(t);
+  const entry = { name: 'pi', ssh: sshd.settings(), folder: root(sshd), target: manifest!.target };
+  const looked = embedModel(['doctor', '--board', 'pi', '--json'], sshd, entry);
+  t.equal(looked.status, 0, looked.stderr);
+  const { findings } = JSON.parse(looked.stdout) as { findings: Finding[] };
+  const about = (subject: string) => findings.find((one) => one.subject === subject);
+  t.match(about('connection'), { status: 'ok', detail: /127\.0\.0\.1/ });
+  t.match(about('targets'), { status: 'ok', detail: new RegExp(manifest!.target) });
+  t.match(about('folder'), { detail: /MB free/ });
+  t.match(about('lock'), { status: 'ok', detail: 'free' });
+  t.same(readdirSync(root(sshd)), [], 'nothing is left there');
+  for (const subject of ['programs', 'machine', 'governor', 'temperature', 'energy', 'boot'])
+    t.ok(about(subject), subject);
+  symlinkSync('somebody', join(root(sshd), 'lock'));
+  t.match(
+    embedModel(['doctor', '--board', 'pi'], sshd).stdout,
+    /warn {2}lock +held by somebody\n.*fix: wait/,
+  );
+  const other = {
+    ...entry,
+    target: process.arch === 'x64' ? 'riscv-u74' : 'x86_64-avx2',
+    folder: '/proc/nowhere',
+  };
+  const unfit = embedModel(['doctor', '--board', 'pi'], sshd, other);
+  t.equal(unfit.status, 3);
+  t.match(unfit.stdout, /fail {2}boards\.json +it is .*, the bundle is for/);
+  t.match(unfit.stdout, /fail {2}folder .*nowhere/);
+  t.match(embedModel(['doctor', '--board', 'pi', '--dry-run'], sshd).stdout, /Would connect to pi/);
+  await sshd.stop();
+  const gone = embedModel(['doctor', '--board', 'pi'], sshd);
+  t.equal(gone.status, 3);
+  t.match(gone.stdout, /fail {2}connection {2}EM4010.*ECONNREFUSED\n.*fix: check that it is on/);
 });
 
 t.test('boards list and check, from a folder with a boards.json', { skip: noSshd }, async (t) => {

@@ -16,73 +16,11 @@ import { reportExitCode } from '../../../deploy/report/report-exit-code.js';
 import { type ReportResult, readResults } from '../../../deploy/report/report-result.js';
 import { markdownReport, textReport } from '../../../deploy/report/table-report.js';
 import { expectError } from '../../codegen/checkpoint/expect-error.js';
+import { reportOf, result } from './sample-result.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', '..');
 const folder = mkdtempSync(join(tmpdir(), 'em-report-'));
 t.teardown(() => rmSync(folder, { recursive: true }));
-
-const content = (results: readonly ReportResult[], change: Partial<ReportContent> = {}): ReportContent => ({
-  results,
-  failures: [],
-  comparisons: [],
-  history: [],
-  ...change,
-});
-
-/** A result of a board; `rate`: tokens a second, of three repeats that differ by `spread`. */
-function result(name: string, rate: number, spread = 0, change: Partial<ReportResult> = {}): ReportResult {
-  const tokenMs = [1 - spread, 1, 1 + spread].map((factor) =>
-    Array.from({ length: 20 }, (_, i) => (1000 / (rate * factor)) * (1 + i / 100)),
-  );
-  return {
-    schemaVersion: 1,
-    tool: { name: 'embed-model', version: '0.1.0' },
-    model: { name: 'tiny <&"> model', family: 'llama', parameters: 1000, sha256: '0'.repeat(64) },
-    target: 'cortex-a72',
-    build: { id: 'ab'.repeat(32), quantizedSha256: '0'.repeat(64) },
-    board: { name, transport: 'ssh', emulated: false, cpu: 'Cortex-A72', kernel: 'Linux 6.6' },
-    quantization: {
-      name: 'int8',
-      bitsPerWeight: 8.2,
-      formats: { w8: 3 },
-      method: 'round to nearest',
-      accepted: null,
-    },
-    files: { blobBytes: 1e6, binaryBytes: 8e5, textBytes: 4e4, rodataBytes: 1e3, dataBytes: 0, bssBytes: 0 },
-    memory: {
-      weightsBytes: 9e5,
-      kvCacheBytes: 2e5,
-      activationBytes: 1e5,
-      arenaBytes: 3e5,
-      stackBytes: 2e3,
-      peakRssBytes: 2e6,
-    },
-    speed: {
-      ...{ threads: 4, promptTokens: 64, promptTokensPerSecond: rate * 4, generatedTokens: 21 },
-      tokensPerSecond: { median: rate, p5: rate * 0.9, p95: rate * 1.1 },
-      timeToFirstTokenMs: 12,
-      msPerToken: { p50: 1000 / rate, p90: 1100 / rate, p99: 1200 / rate },
-    },
-    output: {
-      prompt: null,
-      promptIds: [1],
-      text: 'x',
-      tokenIds: [2],
-      logitsDigest: '0123456789abcdef',
-      matchesGolden: true,
-    },
-    warnings: [],
-    bench: {
-      repeats: 3,
-      tokenMs,
-      promptTokensPerSecond: { median: rate * 4, p5: rate, p95: rate * 5 },
-      peakRssLimitBytes: 3e6,
-      peakRssWithinLimit: true,
-    },
-    deployment: { sentBytes: 0, goldenRuns: 2, goldenEqual: 2 },
-    ...change,
-  };
-}
 
 const boards = [
   result('pi4', 50),
@@ -113,13 +51,13 @@ t.test('a regression is slower than the limit and than the noise', async (t) => 
 
 t.test('tables', async (t) => {
   const text = textReport(
-    content([...boards, failed], { comparisons: compareWithBaseline(boards, [result('pi4', 100)], 10) }),
+    reportOf([...boards, failed], { comparisons: compareWithBaseline(boards, [result('pi4', 100)], 10) }),
   );
   t.match(text, /pi4 +tiny .*50\.0 \(-5\d\.\d %, REGRESSION\)/);
   t.match(text, /virtual \(emulated\)/);
   t.match(text, /DIFFER/);
   t.match(text, /bad: the board was slowed down/);
-  const markdown = markdownReport(content([...boards, failed]));
+  const markdown = markdownReport(reportOf([...boards, failed]));
   t.match(markdown, /\| pi4 \| tiny \\<&"\\> model \|/);
   t.match(markdown, /Emulated speed says nothing/);
 });
@@ -135,7 +73,7 @@ t.test(
     writeFileSync(
       path,
       junitReport(
-        content([...boards, failed, noisy], {
+        reportOf([...boards, failed, noisy], {
           failures: [gone],
           comparisons: compareWithBaseline(boards, [result('pi4', 100)], 10),
         }),
@@ -154,13 +92,13 @@ t.test(
 );
 
 t.test('GitHub: at most ten annotations, what is escaped, the summary', async (t) => {
-  t.same(annotations(content([failed])), [
+  t.same(annotations(reportOf([failed])), [
     '::error title=embed-model::bad: logits of tiny <&"> model differ from the reference',
     '::warning title=embed-model::bad: the board was slowed down',
     '::warning title=embed-model::bad: 100%25 %250A',
   ]);
   const many = annotations(
-    content(
+    reportOf(
       Array.from({ length: 25 }, () => failed),
       { failures: [gone] },
     ),
@@ -168,10 +106,10 @@ t.test('GitHub: at most ten annotations, what is escaped, the summary', async (t
   t.equal(many.filter((line) => line.startsWith('::error')).length, 10);
   t.equal(many[9], '::error title=embed-model::and 17 more');
   const summary = join(folder, 'summary.md');
-  tellGithub(content(boards), { GITHUB_STEP_SUMMARY: summary }, () => {});
-  t.equal(readFileSync(summary, 'utf8'), markdownReport(content(boards)));
+  tellGithub(reportOf(boards), { GITHUB_STEP_SUMMARY: summary }, () => {});
+  t.equal(readFileSync(summary, 'utf8'), markdownReport(reportOf(boards)));
   writeFileSync(summary, 'x'.repeat(1 << 20));
-  tellGithub(content(boards), { GITHUB_STEP_SUMMARY: summary }, () => {});
+  tellGithub(reportOf(boards), { GITHUB_STEP_SUMMARY: summary }, () => {});
   t.equal(readFileSync(summary).length, 1 << 20, 'one that is full stays as it is');
   t.match(benchmarkArray([boards[0]]), [
     { name: 'pi4 tiny <&"> model cortex-a72 decode', unit: 'tokens/s', value: 50 },
@@ -181,7 +119,7 @@ t.test('GitHub: at most ten annotations, what is escaped, the summary', async (t
 
 t.test('report.html needs nothing else and shows what there is', async (t) => {
   const html = htmlReport(
-    content([...boards, failed], {
+    reportOf([...boards, failed], {
       failures: [gone],
       history: [result('pi4', 45), result('pi4', 48)].map((one) => historyEntry(one, null)),
     }),
@@ -201,7 +139,7 @@ t.test('report.html needs nothing else and shows what there is', async (t) => {
   t.notMatch(html, /NaN|undefined|Infinity/);
   const bare = result('bare', 5);
   const { bench: _, deployment: __, ...without } = bare;
-  t.notMatch(htmlReport(content([without])), /NaN|undefined|Infinity/);
+  t.notMatch(htmlReport(reportOf([without])), /NaN|undefined|Infinity/);
 });
 
 t.test('the command joins files, compares, writes, and its document is the next baseline', async (t) => {
@@ -250,10 +188,10 @@ t.test('a history keeps every run once, and the page shows all of them', async (
     kept.map(({ decode }) => decode.median),
     [40, 44, 10, 46],
   );
-  const html = htmlReport(content([result('pi4', 46)], { history: kept }));
+  const html = htmlReport(reportOf([result('pi4', 46)], { history: kept }));
   const [, points] = /History of decode.*?polyline points="([^"]*)"/s.exec(html) ?? [];
   t.equal(points?.split(' ').length, 3, 'three runs of pi4, the last one kept already');
-  const several = htmlReport(content([result('pi4', 40), result('pi4', 41)]));
+  const several = htmlReport(reportOf([result('pi4', 40), result('pi4', 41)]));
   t.equal(several.match(/<section>/g)?.length, 1, 'several runs of a board are one section');
   writeFileSync(path, `${readFileSync(path, 'utf8')}{"series": 1}\n`);
   expectError(t, 'EM4041', /series is not string/, () => readHistory(path));
@@ -266,10 +204,10 @@ t.test('boards without a result: in every form, and in the exit code', async (t)
   writeFileSync(path, JSON.stringify({ results: [boards[0]], failures: [gone] }));
   const read = readResults([path]);
   t.same(read.failures, [gone]);
-  t.match(textReport(content(read.results, read)), /far <away>: no result: EM4010: .* no answer/);
-  t.match(markdownReport(content([], read)), /\*\*no result\*\* from far \\<away\\>/);
-  t.match(annotations(content([], read)), ['::error title=embed-model::far <away>: EM4010']);
-  const codeOf = (change: Partial<ReportContent>) => reportExitCode(content([boards[0]], change));
+  t.match(textReport(reportOf(read.results, read)), /far <away>: no result: EM4010: .* no answer/);
+  t.match(markdownReport(reportOf([], read)), /\*\*no result\*\* from far \\<away\\>/);
+  t.match(annotations(reportOf([], read)), ['::error title=embed-model::far <away>: EM4010']);
+  const codeOf = (change: Partial<ReportContent>) => reportExitCode(reportOf([boards[0]], change));
   const failing = (code: 'EM4010' | 'EM4030' | 'EM4015' | 'EM4037') =>
     boardFailure('x', new EmbedError(code, { where: 'x', why: 'y' }));
   t.equal(codeOf({}), 0);
