@@ -2,10 +2,19 @@
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { deployBundle } from '../../deploy/deploy-bundle.js';
 import { BoardSession } from '../../deploy/session/board-session.js';
 import { encodeOwner, ownLock } from '../../deploy/session/lock-owner.js';
@@ -30,11 +39,29 @@ import {
 
 t.setTimeout(900_000);
 
+/** Why no file system can be mounted here; false where one can. */
+function whyNoTmpfs(): string | false {
+  if (process.getuid?.() !== 0) return 'needs root, to mount a file system';
+  const folder = mkdtempSync(join(tmpdir(), 'em-mount-'));
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder]).status === 0;
+  if (mounted) spawnSync('umount', [folder]);
+  rmSync(folder, { recursive: true });
+  return mounted ? false : 'no tmpfs can be mounted here';
+}
+
+const noTmpfs = whyNoTmpfs();
+
+/** A file system of the test's own; gone after it. */
+function mountTmpfs(t: Test, folder: string, options: string): void {
+  mkdirSync(folder);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder]);
+  t.teardown(() => spawnSync('umount', ['-l', folder]));
+}
+
 t.test('places that cannot be written', { skip }, async (t) => {
   const sshd = await startSshd(t);
-  const isRoot = process.getuid?.() === 0;
 
-  t.test('a read-only folder', { skip: isRoot ? false : 'needs root, to log in as root does' }, async (t) => {
+  t.test('a read-only folder', { skip: noTmpfs }, async (t) => {
     await expectRejection(
       t,
       'EM4033',
@@ -42,53 +69,34 @@ t.test('places that cannot be written', { skip }, async (t) => {
       deploy(sshd.board({}, { folder: '/proc/em-nowhere' })),
     );
     const folder = join(sshd.folder, 'ro');
-    mkdirSync(folder);
-    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'ro,size=1m', 'tmpfs', folder]);
-    if (mounted.status !== 0) return void t.comment('not checked: no tmpfs can be mounted here');
-    t.teardown(() => spawnSync('umount', ['-l', folder]));
-    return void (await expectRejection(t, 'EM4033', /Read-only/, deploy(sshd.board({}, { folder }))));
+    mountTmpfs(t, folder, 'ro,size=1m');
+    await expectRejection(t, 'EM4033', /Read-only/, deploy(sshd.board({}, { folder })));
   });
 
-  t.test(
-    'a full disk: told before, and on the way',
-    { skip: isRoot ? false : 'needs root, to mount one' },
-    async (t) => {
-      const folder = join(sshd.folder, 'small');
-      mkdirSync(folder);
-      if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=600k', 'tmpfs', folder]).status !== 0) {
-        return void t.comment('not checked: no tmpfs can be mounted here');
-      }
-      t.teardown(() => spawnSync('umount', ['-l', folder]));
-      const board = sshd.board({}, { folder: join(folder, 'em') });
-      await expectRejection(t, 'EM4033', /are free/, deploy(board));
-      t.equal(isLockedAt(join(folder, 'em')), false);
+  t.test('a full disk: told before, and on the way', { skip: noTmpfs }, async (t) => {
+    const folder = join(sshd.folder, 'small');
+    mountTmpfs(t, folder, 'size=600k');
+    const board = sshd.board({}, { folder: join(folder, 'em') });
+    await expectRejection(t, 'EM4033', /are free/, deploy(board));
+    t.equal(isLockedAt(join(folder, 'em')), false);
 
-      const local = join(sshd.folder, 'large');
-      writeFileSync(local, randomBytes(2_000_000));
-      const session = await BoardSession.open(board, null, sessionWith());
-      t.teardown(() => session.close());
-      const path = join(folder, 'em', 'file');
-      await session.command(`: > ${path}`);
-      const append = session.link.append(local, path, 0, { timeoutMs: 30_000, onBytes: () => {} });
-      return void (await expectRejection(t, 'EM4033', /file/, append));
-    },
-  );
+    const local = join(sshd.folder, 'large');
+    writeFileSync(local, randomBytes(2_000_000));
+    const session = await BoardSession.open(board, null, sessionWith());
+    t.teardown(() => session.close());
+    const path = join(folder, 'em', 'file');
+    await session.command(`: > ${path}`);
+    const append = session.link.append(local, path, 0, { timeoutMs: 30_000, onBytes: () => {} });
+    await expectRejection(t, 'EM4033', /file/, append);
+  });
 
-  t.test(
-    'a file system that nothing may be run from',
-    { skip: isRoot ? false : 'needs root, to mount one' },
-    async (t) => {
-      const folder = join(sshd.folder, 'noexec');
-      mkdirSync(folder);
-      if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'noexec', 'tmpfs', folder]).status !== 0) {
-        return void t.comment('not checked: no tmpfs can be mounted here');
-      }
-      t.teardown(() => spawnSync('umount', ['-l', folder]));
-      const error = await expectRejection(t, 'EM4038', /denied/, deploy(sshd.board({}, { folder })));
-      t.match(error?.fix, /noexec/);
-      return void t.equal(isLockedAt(folder), false);
-    },
-  );
+  t.test('a file system that nothing may be run from', { skip: noTmpfs }, async (t) => {
+    const folder = join(sshd.folder, 'noexec');
+    mountTmpfs(t, folder, 'noexec');
+    const error = await expectRejection(t, 'EM4038', /denied/, deploy(sshd.board({}, { folder })));
+    t.match(error?.fix, /noexec/);
+    t.equal(isLockedAt(folder), false);
+  });
 });
 
 t.test('boards that do not fit', { skip }, async (t) => {
