@@ -43,6 +43,7 @@ export function openCharacterTokenizer(path: string, vocabSize: number): Tokeniz
   return {
     source: path,
     vocabSize,
+    passing: 0,
     text,
     silent: new Uint8Array(vocabSize),
     normalizeNfc: false,

@@ -3,7 +3,7 @@
  * offsets are bytes from its start and multiples of 8. templates/runtime/em_tokenizer.h is the other half of
  * this definition.
  *
- * Header, 56 bytes of u32 (i32 where ids may be absent, which is -1):
+ * Header, 60 bytes of u32 (i32 where ids may be absent, which is -1):
  *    0 magic "EMTK"
  *    4 version, 2
  *    8 bytes of the whole table
@@ -12,12 +12,13 @@
  *   20 digits a piece has at most (cl100k)
  *   24 digits cut before the pattern: 0 none, 1 each, 2 runs
  *   28 prefix space: 0 never, 1 always, 2 unless there, 3 as 2, but only at the beginning of the text
- *   32 vocabulary: ids are below it
+ *   32 vocabulary: ids are below it, also of tokens that merging passes through
  *   36 i32 token of unknown characters
  *   40 i32 token put before a text
  *   44 bytes of the longest text of a token
  *   48 i32 score of an unknown character (Unigram)
  *   52 bytes that a byte of text may become by normalization
+ *   56 rows: ids that come out are below it
  *
  * Directory, 18 pairs (u32 offset, u32 count of elements), in this order:
  *    0 text ends      u32[vocabulary + 1]: text of token i is text[ends[i], ends[i + 1])
@@ -49,7 +50,7 @@ import type { TokenizerModel } from './tokenizer.js';
 
 const magic = 0x4b544d45;
 const version = 2;
-const headerBytes = 56;
+const headerBytes = 60;
 
 const tableFlag = {
   ...{ bytes: 1, nfc: 2, fuseUnknown: 4, stripFirstSpace: 8, unigram: 16 },
@@ -92,9 +93,9 @@ function headerWords(model: TokenizerModel, bytes: number): number[] {
   return [
     ...[magic, version, bytes, flagsOf(model)],
     ...[patternCode[preTokenizer.pattern], preTokenizer.digitsPerPiece, digitsCode[preTokenizer.digits]],
-    ...[prefixCode[model.prefixSpace], model.vocabSize, model.unknownId ?? -1, model.bosId ?? -1],
+    ...[prefixCode[model.prefixSpace], model.text.length, model.unknownId ?? -1, model.bosId ?? -1],
     model.text.reduce((longest, text) => Math.max(longest, text.length), 0),
-    ...[model.unigram?.unknown ?? 0, growthOf(model)],
+    ...[model.unigram?.unknown ?? 0, growthOf(model), model.vocabSize],
   ];
 }
 
@@ -157,7 +158,7 @@ function partsOf(model: TokenizerModel): Part[] {
 }
 
 function textParts(model: TokenizerModel): { ends: Uint32Array; bytes: Uint8Array; added: number[] } {
-  const ends = new Uint32Array(model.vocabSize + 1);
+  const ends = new Uint32Array(model.text.length + 1);
   let size = 0;
   for (const [id, { length }] of model.text.entries()) {
     size += length;

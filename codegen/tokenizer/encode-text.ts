@@ -108,7 +108,10 @@ class Encoder {
       unigram === null
         ? mergeSymbols(merges, this.symbols, this.startSymbols(piece))
         : this.symbolsOf(piece, bestPath(this.model, unigram, piece));
-    for (let i = 0; i < left; i++) this.ids.push(this.symbols[i]);
+    for (let i = 0; i < left; i++) {
+      if (this.symbols[i] >= this.model.vocabSize) this.refuse(this.model.text[this.symbols[i]]);
+      this.ids.push(this.symbols[i]);
+    }
   }
 
   /** Fills this.symbols with the ids that merging starts from. Returns how many. */
@@ -141,7 +144,10 @@ class Encoder {
   }
 
   private unknown(bytes: Uint8Array): number {
-    if (this.model.unknownId !== null) return this.model.unknownId;
+    return this.model.unknownId ?? this.refuse(bytes);
+  }
+
+  private refuse(bytes: Uint8Array): never {
     const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
     throw new EmbedError('EM1112', {
       where: this.model.source,

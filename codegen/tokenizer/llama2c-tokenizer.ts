@@ -41,6 +41,7 @@ export function openLlama2cTokenizer(path: string, vocabSize: number): Tokenizer
   return {
     source: path,
     vocabSize,
+    passing: 0,
     text: tokens.map(({ bytes }) => decodedText(bytes)),
     silent,
     normalizeNfc: false,

@@ -82,6 +82,7 @@ export function scoredTokenizer(pieces: readonly Piece[], settings: ScoredSettin
   return {
     source,
     vocabSize,
+    passing: 0,
     text,
     silent,
     normalizeNfc: false,

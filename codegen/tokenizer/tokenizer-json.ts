@@ -70,6 +70,7 @@ export function tokenizerOf(
   return {
     source: path,
     vocabSize,
+    passing: 0,
     text,
     silent,
     normalizeNfc: normalizer.nfc,

@@ -1,8 +1,10 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BoundedFile } from '../checkpoint/bounded-file.js';
+import { limits } from '../checkpoint/limits.js';
 import { type FileFormat, recognizeFormat } from '../checkpoint/recognize-format.js';
 import { EmbedError } from '../diagnostics/error.js';
+import { restrictedTokenizer } from '../vocabulary/restricted-tokenizer.js';
 import type { CharacterMap } from './character-map.js';
 import { openCharacterTokenizer } from './character-tokenizer.js';
 import { openGgufTokenizer } from './gguf-tokenizer.js';
@@ -38,9 +40,14 @@ export interface TokenizerModel {
   readonly source: string;
   /** Rows of the embedding: every id is below it. Ids that no token has decode to nothing. */
   readonly vocabSize: number;
-  /** What each id adds to decoded text, before UTF-8 is put together; vocabSize entries. */
+  /**
+   * Tokens that merging passes through and that the model has no row for: their ids follow vocabSize in text, silent and merges.
+   * Text that would end in one is refused (EM1112).
+   */
+  readonly passing: number;
+  /** What each id adds to decoded text, before UTF-8 is put together; vocabSize + passing entries. */
   readonly text: readonly Uint8Array[];
-  /** 1 for ids that decoding leaves out; vocabSize entries. */
+  /** 1 for ids that decoding leaves out; vocabSize + passing entries. */
   readonly silent: Uint8Array;
   readonly normalizeNfc: boolean;
   /** Strings that are replaced, or null; never with normalizeNfc. */
@@ -86,7 +93,8 @@ export type TokenizerLookup =
   | { readonly tokenizer: null; readonly reason: string };
 
 /**
- * The tokenizer of a checkpoint. In a folder: tokenizer.json, else tokenizer.model, else vocab.json with merges.txt;
+ * The tokenizer of a checkpoint. In a folder: tokenizer.json, else tokenizer.model, else vocab.json with merges.txt
+ * (and pruned_vocab.json, where the model has rows for some of its tokens only);
  * tokenizer_config.json says whether a text has a beginning. A GGUF file brings its own, a PyTorch file may (stoi),
  * else it is looked for beside the file. For a llama2.c .bin file: tokNNN.bin with NNN the size of the vocabulary, or
  * tokenizer.bin.
@@ -131,10 +139,14 @@ function openInFolder(folder: string, vocabSize: number, others = ''): Tokenizer
     return { tokenizer: openSentencePiece(at('tokenizer.model'), config, vocabSize) };
   }
   if (existsSync(at('vocab.json')) && existsSync(at('merges.txt'))) {
-    return { tokenizer: openVocabMerges(at('vocab.json'), at('merges.txt'), vocabSize) };
+    const rows = existsSync(at('pruned_vocab.json')) ? limits.vocabSize : vocabSize;
+    const tokenizer = openVocabMerges(at('vocab.json'), at('merges.txt'), rows);
+    if (rows === vocabSize) return { tokenizer };
+    return { tokenizer: restrictedTokenizer(tokenizer, at('pruned_vocab.json'), vocabSize) };
   }
   const names = `${others}tokenizer.json, tokenizer.model or vocab.json with merges.txt`;
-  return { tokenizer: null, reason: `no ${names} in ${folder}` };
+  const whole = existsSync(at('pruned_vocab.json')) ? ' (pruned_vocab.json only lists tokens of these)' : '';
+  return { tokenizer: null, reason: `no ${names}${whole} in ${folder}` };
 }
 
 function fileFormat(path: string): FileFormat | null {

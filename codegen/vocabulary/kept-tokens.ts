@@ -9,6 +9,15 @@ import type { TokenizerModel } from '../tokenizer/tokenizer.js';
  * the vocabulary cannot encode.
  */
 export function keptTokens(model: TokenizerModel, text: Uint8Array, others: readonly number[]): Int32Array {
+  const used: number[] = [...new Set(encodeText(model, text, { special: true }))];
+  for (const id of model.byteIds) used.push(id);
+  for (const { id } of model.added) used.push(id);
+  for (const id of [model.unknownId, model.bosId, ...others]) if (id !== null) used.push(id);
+  return mergeClosure(model, used);
+}
+
+/** These tokens and all that any of them is merged from, ascending. Ids below 0 are none. */
+export function mergeClosure(model: TokenizerModel, ids: Iterable<number>): Int32Array {
   const kept = new Uint8Array(model.vocabSize);
   const open: number[] = [];
   const keep = (id: number) => {
@@ -16,10 +25,7 @@ export function keptTokens(model: TokenizerModel, text: Uint8Array, others: read
     kept[id] = 1;
     open.push(id);
   };
-  for (const id of encodeText(model, text, { special: true })) keep(id);
-  for (const id of model.byteIds) keep(id);
-  for (const { id } of model.added) keep(id);
-  for (const id of [model.unknownId, model.bosId, ...others]) if (id !== null) keep(id);
+  for (const id of ids) keep(id);
   const parents = parentsOf(model);
   for (let id = open.pop(); id !== undefined; id = open.pop())
     for (const parent of parents[id] ?? []) keep(parent);

@@ -27,6 +27,10 @@ export function pruneToText(source: ModelSource, path: string): ModelSource {
       why: 'the model has no tokenizer, or --no-tokenizer is set',
     });
   }
+  if (source.tokenizer.passing > 0) {
+    const why = `${source.tokenizer.source} has cut the vocabulary already`;
+    throw new EmbedError('EM1140', { where: '--prune-vocab', why });
+  }
   const { bosId, eosIds } = source.checkpoint.config;
   const ends = bosId === null ? eosIds : [bosId, ...eosIds];
   return withTokens(source, keptTokens(source.tokenizer, readText(path), ends));

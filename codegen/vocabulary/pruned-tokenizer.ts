@@ -29,7 +29,7 @@ export function prunedTokenizer(model: TokenizerModel, kept: Int32Array): Tokeni
       ...model.unigram,
       pieces: Int32Array.from(kept, (old) => model.unigram!.pieces[old]!),
     },
-    added: model.added.map((token) => ({ ...token, id: newId[token.id]! })),
+    added: model.added.map((token) => ({ ...token, id: newId[token.id]! })).filter(({ id }) => id >= 0),
     bosId: renamed(model.bosId),
   };
 }

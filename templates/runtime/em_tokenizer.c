@@ -45,6 +45,7 @@ struct em_table_header {
     em_u32 longest;
     em_i32 unknown_score;
     em_u32 growth;
+    em_u32 rows;
     struct {
         em_u32 offset; /* in bytes, from the start of the table */
         em_u32 count;  /* of elements */
@@ -93,7 +94,8 @@ static em_u32 em_header_fits(const struct em_table_header *h, em_u64 bytes) {
             return 0;
         }
     }
-    return vocabulary != 0 && h->parts[EM_PART_TEXT_ENDS].count == (em_u64)vocabulary + 1 &&
+    return vocabulary != 0 && h->rows != 0 && h->rows <= vocabulary &&
+           h->parts[EM_PART_TEXT_ENDS].count == (em_u64)vocabulary + 1 &&
            h->parts[EM_PART_MERGE_ROWS].count == (em_u64)vocabulary + 1 &&
            h->parts[EM_PART_SILENT].count == ((em_u64)vocabulary + 7) / 8 && h->parts[EM_PART_BYTE_IDS].count == 256 &&
            h->pattern <= EM_PATTERN_WORDS && (h->pattern != EM_PATTERN_CL100K || h->digits_per_piece != 0) &&
@@ -191,6 +193,7 @@ em_status em_tokenizer_open(struct em_tokenizer *t, const void *table, em_u64 by
     opened.digits = h->digits;
     opened.prefix = h->prefix;
     opened.vocabulary = h->vocabulary;
+    opened.rows = h->rows;
     opened.unknown = h->unknown;
     opened.bos = h->bos;
     opened.longest = h->longest;

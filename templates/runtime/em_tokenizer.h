@@ -66,7 +66,8 @@ struct em_tokenizer {
     em_u32 digits_per_piece; /* of EM_PATTERN_CL100K */
     em_u32 digits;           /* EM_DIGITS_*: cut before the pattern */
     em_u32 prefix;           /* EM_PREFIX_* */
-    em_u32 vocabulary;       /* ids are below it */
+    em_u32 vocabulary;       /* ids are below it, also of tokens that merging passes through */
+    em_u32 rows;             /* ids that come out are below it */
     em_i32 unknown;          /* token of characters that have none, or -1 */
     em_i32 bos;              /* token put before a text, or -1 */
     em_i32 unknown_score;    /* of a character that is no token, in a Unigram vocabulary */

@@ -25,6 +25,9 @@ struct em_match {
 };
 
 static EM_NOINLINE em_status em_push_id(struct em_encoder *e, em_i32 id) {
+    if ((em_u32)id >= e->t->rows) {
+        return EM_E_TEXT; /* merging stopped at a token that the model has no row for */
+    }
     if (e->count == e->capacity) {
         return EM_E_CAPACITY;
     }

@@ -124,11 +124,11 @@ static em_u64 random_word(const em_u8 *original, em_u64 bytes) {
 
     switch (random_below(4)) {
     case 0:
-        return random_below(50);
+        return random_below(51);
     case 1:
         return random_below(bytes / 4);
     default:
-        memcpy(&offset, original + 56 + 8 * random_below(18), 4);
+        memcpy(&offset, original + 60 + 8 * random_below(18), 4);
         length = (bytes - offset) / 4;
         return length == 0 ? bytes / 4 - 1 : offset / 4 + random_below(length < 64 ? length : 64);
     }
