@@ -2,6 +2,8 @@
 export type RopeScaling =
   | { readonly kind: 'default' }
   | { readonly kind: 'linear'; readonly factor: number }
+  /** A divisor for each frequency, highest first: headDim / 2 of them. */
+  | { readonly kind: 'factors'; readonly factors: readonly number[] }
   | {
       readonly kind: 'llama3';
       readonly factor: number;

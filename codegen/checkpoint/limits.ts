@@ -18,6 +18,11 @@ export const limits = {
 
 /** Relations between the sizes of a decoder that every reader must have checked. Throws EM1006. */
 export function requireConsistentSizes(where: string, config: LlamaConfig): void {
+  const { ropeScaling } = config;
+  if (ropeScaling.kind === 'factors' && ropeScaling.factors.length !== config.headDim / 2) {
+    const why = `rope_scaling has ${ropeScaling.factors.length} factors, a head ${config.headDim / 2} pairs of elements`;
+    throw new EmbedError('EM1006', { where, why });
+  }
   const { heads, kvHeads, headDim } = config;
   if (heads % kvHeads !== 0) {
     throw new EmbedError('EM1006', {

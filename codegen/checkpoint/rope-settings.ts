@@ -48,11 +48,24 @@ function readScaling(rope: Settings): RopeScaling {
       return { kind: 'default' };
     case 'linear':
       return { kind: 'linear', factor: rope.number('factor', 1 / largestFactor, largestFactor) };
+    case 'factors':
+      return readFactors(rope);
     case 'llama3':
       return readLlama3(rope);
     default:
       throw rope.unsupported(key, 'default, linear, llama3');
   }
+}
+
+/** How rope_freqs.weight of a GGUF file arrives here; transformers has no such kind. */
+function readFactors(rope: Settings): RopeScaling {
+  const factors: unknown = rope.get('factors');
+  const usable = (value: unknown): value is number =>
+    typeof value === 'number' && value >= 1 / largestFactor && value <= largestFactor;
+  if (!Array.isArray(factors) || !factors.every(usable)) {
+    throw rope.unusable('factors', 'positive numbers, one for each pair of elements of a head');
+  }
+  return { kind: 'factors', factors };
 }
 
 function readLlama3(rope: Settings): RopeScaling {

@@ -77,6 +77,8 @@ export async function exportBundle(
     const { config } = checkpoint;
     if (config.family !== 'llama')
       throw refuse(bundle, `the model is of the ${config.family} family; supported: llama`);
+    if (config.ropeScaling.kind === 'factors')
+      throw refuse(bundle, 'rope has a factor for each frequency, for which transformers has no setting');
     const { graph, matrices } = await readReference(bundle, manifest, source, context);
     const scheme = packScheme(graph, matrices);
     if (scheme === null) throw refuse(bundle, 'a matrix has more than 8 bits');

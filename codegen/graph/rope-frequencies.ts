@@ -11,6 +11,8 @@ export function ropeFrequencies(config: LlamaConfig): Float64Array {
         return frequency;
       case 'linear':
         return frequency / ropeScaling.factor;
+      case 'factors':
+        return frequency / ropeScaling.factors[i]!;
       case 'llama3': {
         // Long wavelengths are stretched by the factor, short ones kept, those between blended.
         const { factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalContext } = ropeScaling;

@@ -53,9 +53,6 @@ export function ggufSettings(
       throw unsupported(path, `${architecture.name}.${key}`, value, neutral.join(', ') || 'absent');
     }
   }
-  if (tensors.has('rope_freqs.weight')) {
-    throw unsupported(path, 'rope_freqs.weight', 'there', 'rope without factors a frequency');
-  }
   const common = {
     architectures: [architecture.huggingFace],
     model_type: architecture.modelType,
@@ -64,7 +61,8 @@ export function ggufSettings(
     bos_token_id: metadata.get('tokenizer.ggml.bos_token_id'),
     eos_token_id: endIds(metadata),
   };
-  const own = architecture.name === 'gpt2' ? gpt2Settings(get) : llamaSettings(path, architecture, get);
+  const own =
+    architecture.name === 'gpt2' ? gpt2Settings(get) : llamaSettings(path, architecture, get, tensors);
   return { architecture, settings: defined({ ...common, ...own }) };
 }
 
@@ -83,7 +81,12 @@ function gpt2Settings(get: Get): JsonObject {
   };
 }
 
-function llamaSettings(path: string, { name }: GgufArchitecture, get: Get): JsonObject {
+function llamaSettings(
+  path: string,
+  { name }: GgufArchitecture,
+  get: Get,
+  tensors: GgufFile['tensors'],
+): JsonObject {
   const heads = get('attention.head_count');
   const hidden = get('embedding_length');
   const headDim = get('attention.key_length') ?? quotient(hidden, heads);
@@ -102,8 +105,23 @@ function llamaSettings(path: string, { name }: GgufArchitecture, get: Get): Json
     max_position_embeddings: get('context_length'),
     rms_norm_eps: get('attention.layer_norm_rms_epsilon'),
     rope_theta: get('rope.freq_base') ?? 10000,
-    rope_scaling: ropeScaling(path, name, get),
+    rope_scaling: ropeFactors(path, headDim, tensors) ?? ropeScaling(path, name, get),
   };
+}
+
+/** Divisors of the frequencies, into which converters put the scaling of Llama 3 (rope.scaling.type stays none). */
+function ropeFactors(
+  path: string,
+  headDim: GgufValue | undefined,
+  tensors: GgufFile['tensors'],
+): JsonObject | undefined {
+  const entry = tensors.get('rope_freqs.weight');
+  if (entry === undefined) return undefined;
+  const count = Number(headDim) / 2;
+  if (entry.shape.length !== 1 || entry.shape[0] !== count) {
+    throw unsupported(path, 'rope_freqs.weight', `of shape ${entry.shape.join(' x ')}`, `${count} factors`);
+  }
+  return { rope_type: 'factors', factors: [...entry.readRows(0, count)] };
 }
 
 function ropeScaling(path: string, name: string, get: Get): JsonObject | undefined {

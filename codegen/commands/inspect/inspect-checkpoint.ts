@@ -154,6 +154,7 @@ function positionsText(config: DecoderConfig): string {
   const theta = `theta ${ropeTheta}`;
   if (ropeScaling.kind === 'default') return theta;
   if (ropeScaling.kind === 'linear') return `${theta}, linear scaling by ${ropeScaling.factor}`;
+  if (ropeScaling.kind === 'factors') return `${theta}, each frequency divided by a factor of its own`;
   const { factor, lowFrequencyFactor, highFrequencyFactor, originalContext } = ropeScaling;
   const band = `low ${lowFrequencyFactor}, high ${highFrequencyFactor}, from ${originalContext} positions`;
   return `${theta}, llama3 scaling by ${factor} (${band})`;

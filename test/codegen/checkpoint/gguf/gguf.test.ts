@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { blockCodecs } from '../../../../codegen/checkpoint/gguf/block-codecs.js';
 import { bundledModelPath } from '../../../../codegen/checkpoint/model-source.js';
 import { openCheckpoint } from '../../../../codegen/checkpoint/open.js';
+import { ropeFrequencies } from '../../../../codegen/graph/rope-frequencies.js';
 import { expectError } from '../expect-error.js';
 import { fuzzReader, generator } from '../fuzz-reader.js';
 import { readEverything } from '../read-everything.js';
@@ -220,8 +221,12 @@ t.test('what is not supported is refused by name', (t) => {
     [{ 'llama.attention.sliding_window': { u32: 8 } }, /sliding_window is 8/],
   ];
   for (const [changes, pattern] of cases) expectError(t, 'EM1035', pattern, opening(changes));
-  const factors = { name: 'rope_freqs.weight', shape: [2], type: 0, bytes: new Uint8Array(8) };
-  expectError(t, 'EM1035', /rope_freqs.weight is there/, opening({}, [factors]));
+  const factors = (count: number, value: number) => ({
+    ...{ name: 'rope_freqs.weight', shape: [count], type: 0 },
+    bytes: new Uint8Array(Float32Array.from({ length: count }, () => value).buffer),
+  });
+  expectError(t, 'EM1035', /rope_freqs.weight is of shape 3; supported: 2/, opening({}, [factors(3, 1)]));
+  expectError(t, 'EM1006', /factors .*expected: positive numbers/, opening({}, [factors(2, 0)]));
   for (const [type, name] of [
     [16, 'IQ2_XXS'],
     [29, 'IQ1_M'],
@@ -256,6 +261,22 @@ t.test('linear scaling of rope, a context of 64 bits, a theta that float32 round
     normEpsilon: 1e-6,
   });
   checkpoint.close();
+  t.end();
+});
+
+t.test('divisors of rope frequencies, as converters store the scaling of Llama 3', (t) => {
+  const path = join(t.testdir(), 'model.gguf');
+  const { metadata, tensors } = tiny(t, {});
+  const bytes = new Uint8Array(Float32Array.of(1, 8).buffer);
+  const factors = { name: 'rope_freqs.weight', shape: [2], type: 0, bytes };
+  writeFileSync(path, writeGguf(metadata, [...tensors, factors]).bytes);
+  const checkpoint = openCheckpoint(path);
+  t.teardown(() => checkpoint.close());
+  const { config } = checkpoint;
+  t.match(config, { ropeScaling: { kind: 'factors', factors: [1, 8] } });
+  if (config.family !== 'llama') throw new Error(config.family);
+  const plain = ropeFrequencies({ ...config, ropeScaling: { kind: 'default' } });
+  t.same(ropeFrequencies(config), Float64Array.of(plain[0]!, plain[1]! / 8));
   t.end();
 });
 
