@@ -73,6 +73,8 @@ export interface RunOptions {
   readonly threads: number;
   /** Tokens a prefill takes at a time; null: as many as the model can. */
   readonly chunk: number | null;
+  /** Whether to go on beyond the context, in a window that slides; absent: no. */
+  readonly slide?: boolean;
   readonly mode: Place;
   /** Gets generated text as it comes. */
   readonly onText?: (text: string) => void;

@@ -36,6 +36,8 @@ export interface RunnerRequest {
   readonly digest?: boolean;
   /** Whether to go on after a token that ends the text; absent: no. */
   readonly ignoreEnd?: boolean;
+  /** Whether to go on beyond the context, in a window that slides; absent: no. */
+  readonly slide?: boolean;
 }
 
 /** Arguments of em-run for a request, behind the blob; where the trace goes is for the machine to say. */
@@ -47,6 +49,7 @@ export function runnerArguments(request: RunnerRequest): string[] {
   if (chunk !== null) args.push(`--chunk=${chunk}`);
   if (request.digest === false) args.push('--no-digest');
   if (request.ignoreEnd) args.push('--ignore-end');
+  if (request.slide) args.push('--slide');
   if (sampling.temperatureQ16 > 0) {
     args.push(`--temperature=${decimalOf(sampling.temperatureQ16)}`, `--seed=${sampling.seed}`);
     if (sampling.topK > 0) args.push(`--top-k=${sampling.topK}`);

@@ -2,7 +2,7 @@
 import type { RunOptions } from '../build-options.js';
 import { anyPlaceOptions, atPlace, placeOfDryRun } from './board-options.js';
 import { defineCommand } from './command.js';
-import { integer, type OptionValues, prompt, q16, tokenIds, unsigned64 } from './option.js';
+import { flag, integer, type OptionValues, prompt, q16, tokenIds, unsigned64 } from './option.js';
 import { quietProgress } from './progress.js';
 import { runSummary } from './result-summary.js';
 import { exclusive, threadsOption, tokensOption } from './run-options.js';
@@ -24,6 +24,7 @@ const options = {
   ),
   seed: unsigned64('of the random numbers: the same seed, the same text', '0'),
   threads: threadsOption,
+  slide: flag('go on beyond the context: for every token the last positions are computed again from 0'),
   chunk: integer('tokens of the prompt taken at a time', { min: 1, max: 2 ** 20 }, null, 'all'),
   ...anyPlaceOptions,
 } as const;
@@ -38,7 +39,8 @@ export const run = defineCommand({
       'memory. Emulated speed says nothing about a board.',
     'Sampling (--temperature above 0) is integer arithmetic: temperature, then top-k, then top-p, ' +
       'PCG32 from --seed. The same command gives the same text on every board. A prompt and tokens that ' +
-      'do not fit the context are an error.',
+      'do not fit the context are an error without --slide, which is how models with learned positions (GPT-2, crystals) ' +
+      'write longer texts.',
   ],
   argument: { name: 'BUNDLE', help: 'folder that embed-model build made', required: true },
   options,
@@ -95,5 +97,6 @@ function runOptions(values: OptionValues<typeof options>): Omit<RunOptions, 'mod
     },
     threads: values.threads,
     chunk: values.chunk,
+    slide: values.slide,
   };
 }

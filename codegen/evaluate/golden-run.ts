@@ -9,7 +9,7 @@ import { IntegerEvaluator } from './integer-evaluator.js';
 
 /** One way to go on after the prompt. */
 export interface Continuation {
-  /** Most tokens to generate; fewer where the text ends. Prompt and tokens fit the context. */
+  /** Most tokens to generate; fewer where the text ends. Beyond the context the window slides, as with em-run --slide. */
   readonly tokens: number;
   readonly sampling: SamplingSettings;
 }
@@ -71,8 +71,10 @@ function* record(
   promptLogits = promptLogits.slice(); // the evaluator reuses its own
   for (const recording of recordings) {
     evaluator.rewind(prompt.ids.length);
+    const ids = [...prompt.ids];
     for (let id = recording.choose(promptLogits); id !== null; ) {
-      const logits = evaluator.decode(id);
+      ids.push(id);
+      const logits = decodeLast(evaluator, ids, model.graph.context);
       recording.digest.add(logits);
       yield;
       id = recording.choose(logits);
@@ -85,6 +87,16 @@ function* record(
     tokenIds,
     logitsDigest: digest.hex(),
   }));
+}
+
+/** The logits behind the last of these ids: where there are more than the context holds, of the last ones from position 0 on. */
+function decodeLast(evaluator: IntegerEvaluator, ids: readonly number[], context: number): Int32Array {
+  if (evaluator.position < context) return evaluator.decode(ids.at(-1)!);
+  evaluator.rewind(0);
+  return ids
+    .slice(-context)
+    .map((id) => evaluator.decode(id))
+    .at(-1)!;
 }
 
 /**

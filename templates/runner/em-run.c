@@ -39,6 +39,7 @@ static const char help[] =
     "  --no-digest        not with --records either: the prompt's time is then without the logits in between\n"
     "  --chunk N          give the model N prompt tokens at a time (all of them)\n"
     "  --trace FILE       dump the output of every op\n"
+    "  --slide            beyond the context, compute the last positions again from 0 for every token\n"
     "  --ignore-end       go on after a token that ends the text, for measurements of as many tokens as were asked for\n"
     "  --no-verify        do not compare the SHA-256 of the weights first\n"
     "  --logits FILE --ids-file FILE --window N [--first-window A] [--windows B]\n"

@@ -28,6 +28,8 @@ struct generation {
     struct text_stream text;
     struct timing timing;
     em_u64 *decode_ns; /* of each decode step */
+    em_i32 *ids;       /* the prompt and what was chosen and decoded */
+    em_u32 id_count;
 };
 
 /* An em_logits_fn. */
@@ -64,6 +66,21 @@ static int run_prompt(struct generation *run)
     return 0;
 }
 
+/* The logits behind one more token: by itself, or in a window that slid on by one. */
+static em_status add_token(struct generation *run, em_i32 id)
+{
+    em_status status;
+
+    run->ids[run->id_count++] = id;
+    if (em_position(run->model) < EM_CONTEXT) {
+        return em_decode(run->model, id);
+    }
+    status = em_rewind(run->model, 0);
+    return status != EM_OK
+               ? status
+               : em_prefill(run->model, run->ids + run->id_count - EM_CONTEXT, EM_CONTEXT, NULL, NULL);
+}
+
 /* One token: the decode of the one before (there is none before the first), and the choice of the next. */
 static int choose_token(struct generation *run, em_u32 index, struct em_sampler *sampler, em_i32 *id)
 {
@@ -71,7 +88,7 @@ static int choose_token(struct generation *run, em_u32 index, struct em_sampler 
     em_status status;
 
     if (index != 0) {
-        status = em_decode(run->model, *id);
+        status = add_token(run, *id);
         ns = now_ns() - start;
         if (status != EM_OK) {
             return fail_status(run->failure, status, "decode");
@@ -133,10 +150,10 @@ static int check_fit(const struct generation *run)
 {
     em_u64 positions = (em_u64)run->prompt.count + run->options->tokens;
 
-    if (positions <= EM_CONTEXT) {
+    if (positions <= EM_CONTEXT || (run->options->slide && run->prompt.count <= EM_CONTEXT)) {
         return 0;
     }
-    return fail_input(run->failure, "%u prompt tokens and --tokens %u do not fit the context of %u", run->prompt.count,
+    return fail_input(run->failure, "%u prompt tokens and --tokens %u do not fit the context of %u; see --slide", run->prompt.count,
                       run->options->tokens, EM_CONTEXT);
 }
 
@@ -175,10 +192,15 @@ static int run_all(struct generation *run)
         failed = check_fit(run);
     }
     if (!failed) {
-        run->decode_ns = calloc(run->options->tokens + 1, sizeof(*run->decode_ns));
-        if (run->decode_ns == NULL) {
+        run->decode_ns = calloc((size_t)run->options->tokens + 1, sizeof(*run->decode_ns));
+        run->ids = calloc((size_t)run->prompt.count + run->options->tokens, sizeof(*run->ids));
+        if (run->decode_ns == NULL || run->ids == NULL) {
             failed = fail_system(run->failure, 0, "no memory for %u times", run->options->tokens);
         }
+    }
+    if (!failed) {
+        memcpy(run->ids, run->prompt.ids, run->prompt.count * sizeof(*run->ids));
+        run->id_count = run->prompt.count;
     }
     if (!failed) {
         failed = report_prompt(run->report, &run->prompt, run->failure);
@@ -210,5 +232,6 @@ int generate(em_model *model, const struct options *options, struct report *repo
     failed = run_all(&run);
     free(run.prompt.ids);
     free(run.decode_ns);
+    free(run.ids);
     return failed;
 }

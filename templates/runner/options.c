@@ -42,6 +42,7 @@ static const struct option table[] = {
     {"--no-digest", FLAG, FIELD(no_digest), 0, 0},
     {"--no-verify", FLAG, FIELD(no_verify), 0, 0},
     {"--ignore-end", FLAG, FIELD(ignore_end), 0, 0},
+    {"--slide", FLAG, FIELD(slide), 0, 0},
     {"--trace", TEXT, FIELD(trace), 0, 0},
     {"--logits", TEXT, FIELD(logits), 0, 0},
     {"--ids-file", TEXT, FIELD(ids_file), 0, 0},

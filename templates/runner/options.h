@@ -30,6 +30,7 @@ struct options {
     em_u32 no_digest;
     em_u32 no_verify;
     em_u32 ignore_end;
+    em_u32 slide;            /* go on beyond the context, see generate.h */
     em_u32 help;
     em_u32 version;
 };
