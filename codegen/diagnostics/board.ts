@@ -77,6 +77,11 @@ export const boardDiagnostics = {
     fix: 'use SSH, a higher baud rate or a smaller model; or wait: --allow-slow',
     exit: 2,
   },
+  EM4024: {
+    what: 'file transfer over the serial line failed',
+    fix: 'see that loadx, loady, rx or rb waits on the board and that nothing else writes to its console',
+    exit: 3,
+  },
   EM4030: {
     what: 'board is locked',
     fix: 'wait with --wait 10m; if its owner is gone for good: embed-model boards unlock --force',
