@@ -51,6 +51,10 @@ export async function deployBundle(
 ): Promise<DeployResult> {
   const manifest = readManifest(bundle);
   if (!options.force) refuseUnaccepted(bundle);
+  if (board.transport.kind === 'serial' && board.transport.serial.uboot !== undefined) {
+    const { deployByUBoot } = await import('./u-boot/deploy-u-boot.js');
+    return deployByUBoot(bundle, manifest, board, board.transport.serial, options, session, context);
+  }
   if (options.install !== null && manifest.golden.length === 0) {
     const why = 'it has no golden run: what is installed could not be proved at boot';
     throw new EmbedError('EM4039', { where: bundle, why, fix: 'build it with a prompt: --prompt' });

@@ -5,14 +5,16 @@ export interface BareMetalBoard {
   readonly name: string;
   readonly description: string;
   readonly arch: Architecture;
+  /** Who begins the program: the processor after a reset, or U-Boot, to which it returns. Folders of templates/bare-metal. */
+  readonly start: 'reset' | 'u-boot';
   /** A file of templates/bare-metal/uart, without .c, and the address of its registers. */
   readonly uart: { readonly driver: 'pl011' | 'ns16550' | 'sifive'; readonly address: number };
   /** Memory that the image may use, in bytes. */
   readonly ram: { readonly start: number; readonly bytes: number };
   /** Where the image lies, and where the processor begins. */
   readonly loadAddress: number;
-  /** The file that the board boots: an ELF file, or the bytes of memory from loadAddress on. */
-  readonly image: { readonly name: string; readonly format: 'elf' | 'binary' };
+  /** The file that the board boots: an ELF file, the bytes of memory from loadAddress on, or these behind a header of U-Boot. */
+  readonly image: { readonly name: string; readonly format: 'elf' | 'binary' | 'u-boot' };
   /** How it is switched off; null where it cannot be. */
   readonly powerOff:
     | { readonly kind: 'psci' }
@@ -20,9 +22,13 @@ export interface BareMetalBoard {
     | null;
   /** The hart that runs the model; others wait. RISC-V only. */
   readonly hart: number | null;
+  /** Ticks a second of the time CSR, under U-Boot on RISC-V; null where the processor tells or no time is taken. */
+  readonly timerHz: number | null;
 }
 
 const MiB = 1 << 20;
+
+const uImage = { name: 'em-bare.img', format: 'u-boot' } as const;
 
 const elf = { name: 'em-bare.elf', format: 'elf' } as const;
 
@@ -31,17 +37,20 @@ export const bareMetalBoards: readonly BareMetalBoard[] = [
     name: 'virt-aarch64',
     description: "QEMU's virt machine for 64-bit Arm",
     arch: 'aarch64',
+    start: 'reset',
     uart: { driver: 'pl011', address: 0x09000000 },
     ram: { start: 0x40000000, bytes: 512 * MiB },
     loadAddress: 0x40080000, // QEMU puts the device tree at the start
     image: elf,
     powerOff: { kind: 'psci' },
     hart: null,
+    timerHz: null,
   },
   {
     name: 'raspi3b',
     description: 'Raspberry Pi 3B',
     arch: 'aarch64',
+    start: 'reset',
     uart: { driver: 'pl011', address: 0x3f201000 },
     // The graphics processor has the rest of the gigabyte.
     ram: { start: 0, bytes: 896 * MiB },
@@ -49,27 +58,59 @@ export const bareMetalBoards: readonly BareMetalBoard[] = [
     image: { name: 'kernel8.img', format: 'binary' },
     powerOff: null,
     hart: null,
+    timerHz: null,
   },
   {
     name: 'virt-riscv64',
     description: "QEMU's virt machine for RISC-V",
     arch: 'riscv64',
+    start: 'reset',
     uart: { driver: 'ns16550', address: 0x10000000 },
     ram: { start: 0x80000000, bytes: 512 * MiB },
     loadAddress: 0x80000000,
     image: elf,
     powerOff: { kind: 'finisher', address: 0x100000 },
     hart: 0,
+    timerHz: null,
   },
   {
     name: 'sifive_u',
     description: 'SiFive HiFive Unleashed',
     arch: 'riscv64',
+    start: 'reset',
     uart: { driver: 'sifive', address: 0x10010000 },
     ram: { start: 0x80000000, bytes: 512 * MiB },
     loadAddress: 0x80000000,
     image: elf,
     powerOff: null,
     hart: 1, // hart 0 is a small core without floating-point registers, which starts the others
+    timerHz: null,
+  },
+  {
+    name: 'virt-aarch64-uboot',
+    description: "U-Boot on QEMU's virt machine for 64-bit Arm",
+    arch: 'aarch64',
+    start: 'u-boot',
+    uart: { driver: 'pl011', address: 0x09000000 },
+    // U-Boot has moved itself to the end of memory.
+    ram: { start: 0x40000000, bytes: 448 * MiB },
+    loadAddress: 0x41000000,
+    image: uImage,
+    powerOff: null,
+    hart: null,
+    timerHz: null,
+  },
+  {
+    name: 'virt-riscv64-uboot',
+    description: "U-Boot on QEMU's virt machine for RISC-V",
+    arch: 'riscv64',
+    start: 'u-boot',
+    uart: { driver: 'ns16550', address: 0x10000000 },
+    ram: { start: 0x80000000, bytes: 448 * MiB },
+    loadAddress: 0x84000000,
+    image: uImage,
+    powerOff: null,
+    hart: null,
+    timerHz: 10_000_000,
   },
 ];

@@ -1,5 +1,5 @@
 /** The stage of bare metal: sources into the bundle, and an image of code and weights that a board starts. */
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FileSystemHost } from '@ts-morph/common';
@@ -18,6 +18,7 @@ import { bareMetalStackBytes, requireBareMetalMemory, requireBareMetalStack } fr
 import { emitBareMetal } from './emit-bare-metal.js';
 import { imageCompilation, imageLink } from './image-commands.js';
 import { imageExtent } from './image-extent.js';
+import { uImage } from './u-image.js';
 
 export interface BareMetalInput {
   readonly board: BareMetalBoard;
@@ -48,6 +49,9 @@ async function makeImage(
   const { elf, image, commands } = await imageLink(bundle, board, target, toolchain, members, scratch);
   for (const command of commands) {
     await runTool(command, { cwd: bundle, signal, environment: toolchain.environment });
+  }
+  if (board.image.format === 'u-boot') {
+    await writeFile(image, uImage(board, await readFile(image)));
   }
   return { imageBytes: (await stat(image)).size, memoryBytes: imageExtent(await readFile(elf), board.name) };
 }

@@ -9,7 +9,7 @@ import { bareMetalStackBytes } from './bare-metal-request.js';
 
 const hex = (value: number) => `0x${value.toString(16)}`;
 
-function boardView({ name, description, uart, ram, powerOff, hart }: BareMetalBoard): View {
+function boardView({ name, description, uart, ram, powerOff, hart, timerHz }: BareMetalBoard): View {
   const constants: { name: string; value: string; what: string }[] = [
     { name: 'EM_RAM_START', value: `${hex(ram.start)}ul`, what: 'memory' },
     { name: 'EM_RAM_BYTES', value: `${hex(ram.bytes)}ul`, what: 'of it that may be used' },
@@ -19,6 +19,7 @@ function boardView({ name, description, uart, ram, powerOff, hart }: BareMetalBo
       what: 'whether PSCI is there',
     },
   ];
+  if (timerHz !== null) constants.push({ name: 'EM_TIMER_HZ', value: `${timerHz}u`, what: 'ticks a second' });
   if (hart !== null) constants.push({ name: 'EM_HART', value: `${hart}`, what: 'that runs the model' });
   if (powerOff?.kind === 'finisher') {
     constants.push({ name: 'EM_FINISHER', value: `${hex(powerOff.address)}ul`, what: 'ends the emulation' });
@@ -32,8 +33,11 @@ export function emitBareMetal(board: BareMetalBoard, golden: readonly GoldenRun[
   const { name, arch, ram, loadAddress } = board;
   const imageBytes = ram.start + ram.bytes - loadAddress;
   const files = new Map<string, string>([
-    ...['main.c', 'machine.h', 'weights.S'].map((file) => [file, read(file)] as const),
-    ...['start.S', 'machine.c'].map((file) => [file, read(`${arch}/${file}`)] as const),
+    ...['main.c', 'machine.h', 'print.c', 'print.h', 'report.h', 'weights.S'].map(
+      (file) => [file, read(file)] as const,
+    ),
+    ...['start.S', 'machine.c'].map((file) => [file, read(`${arch}/${board.start}/${file}`)] as const),
+    ['report.c', read(`report/${board.start === 'u-boot' ? 'records' : 'text'}.c`)],
     ['uart.c', read(`uart/${board.uart.driver}.c`)],
     ['board.h', render('bare-metal/board.h.hbs', boardView(board))],
     [

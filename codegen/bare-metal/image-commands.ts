@@ -32,7 +32,7 @@ export interface ImageLink {
 }
 
 /**
- * Links objects, by way of an ELF file in `scratch` where the board wants the bytes of memory alone. Throws EM3004 where nothing
+ * Links objects, by way of an ELF file in `scratch` where the board wants the bytes of memory. Throws EM3004 where nothing
  * can make those, EM3005 for zig.
  */
 export async function imageLink(

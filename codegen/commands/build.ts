@@ -76,7 +76,8 @@ const options = {
   ),
   'bare-metal': text(
     'BOARD',
-    'add an image that runs without an operating system: virt-aarch64, raspi3b, virt-riscv64 or sifive_u',
+    'add an image that runs without an operating system: virt-aarch64, raspi3b, virt-riscv64, sifive_u, ' +
+      'virt-aarch64-uboot or virt-riscv64-uboot',
   ),
   prompt: prompt(
     'what the model goes on from, in the golden runs and in the run after the build',

@@ -82,6 +82,11 @@ export const boardDiagnostics = {
     fix: 'see that loadx, loady, rx or rb waits on the board and that nothing else writes to its console',
     exit: 3,
   },
+  EM4025: {
+    what: 'bundle holds no image that U-Boot starts',
+    fix: 'build it with --bare-metal virt-aarch64-uboot or virt-riscv64-uboot',
+    exit: 2,
+  },
   EM4030: {
     what: 'board is locked',
     fix: 'wait with --wait 10m; if its owner is gone for good: embed-model boards unlock --force',

@@ -18,6 +18,16 @@ export interface SshSettings {
   readonly config?: string;
 }
 
+/** A board that is left in U-Boot, and gets its program over the serial line. */
+export interface UBootSettings {
+  /** YMODEM, or XMODEM with blocks of 1024 bytes; loady where it is not given. */
+  readonly loader?: 'loady' | 'loadx';
+  /** go, or bootm for boards where go never comes back from emptying its UART; go where it is not given. */
+  readonly start?: 'go' | 'bootm';
+  /** Regular expression for the end of the prompt. */
+  readonly prompt?: string;
+}
+
 export interface SerialSettings {
   /** Device; best by its stable name below /dev/serial/by-id. */
   readonly port: string;
@@ -28,6 +38,7 @@ export interface SerialSettings {
   readonly passwordEnv?: string;
   /** Regular expression for the end of the prompt. */
   readonly prompt?: string;
+  readonly uboot?: UBootSettings;
 }
 
 /** A place of a labgrid farm: who exports it says where it is reached. */

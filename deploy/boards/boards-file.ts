@@ -68,11 +68,16 @@ async function checkBoard(
       throw error;
     }
   }
-  if (board.serial?.prompt !== undefined) {
+  const { serial } = board;
+  for (const [name, prompt] of [
+    ['serial.prompt', serial?.prompt],
+    ['serial.uboot.prompt', serial?.uboot?.prompt],
+  ] as const) {
+    if (prompt === undefined) continue;
     try {
-      new RegExp(board.serial.prompt);
+      new RegExp(prompt);
     } catch (error) {
-      throw unusable(path, `${at}.serial.prompt`, error instanceof Error ? error.message : String(error));
+      throw unusable(path, `${at}.${name}`, error instanceof Error ? error.message : String(error));
     }
   }
 }

@@ -10,11 +10,11 @@
 /* Makes memory cacheable and starts the cycle counter, where that has to be done. Called by start.S. */
 void em_memory_on(void);
 
-/* The processor's cycle counter. */
-em_u64 em_cycles(void);
+/* The processor's cycle counter; under U-Boot the time in nanoseconds. */
+em_u64 em_now(void);
 
-/* Switches the machine off where that is possible, else waits for ever. */
-void em_power_off(void) __attribute__((__noreturn__));
+/* Switches the machine off where that is possible, else waits for ever; under U-Boot returns to it with `failed`. */
+void em_end(em_u32 failed) __attribute__((__noreturn__));
 
 /* The UART: uart.c of the board. The first call must be em_uart_open. */
 void em_uart_open(void);

@@ -61,7 +61,7 @@ function damaged(image: string, blob: Buffer, offset: number): string {
   return path;
 }
 
-for (const { name, arch, powerOff } of bareMetalBoards) {
+for (const { name, arch, powerOff } of bareMetalBoards.filter(({ start }) => start === 'reset')) {
   const emulator = emulators[name]!;
   const skip = !inPath(emulator[0]!) && `${emulator[0]} not installed`;
   for (const targetName of targetNames[arch]) {

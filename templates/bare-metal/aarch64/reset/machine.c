@@ -55,7 +55,7 @@ void em_memory_on(void)
                      : "r"((em_u64)0x45u), "r"((em_u64)1u << 31));
 }
 
-em_u64 em_cycles(void)
+em_u64 em_now(void)
 {
     em_u64 cycles;
 
@@ -63,8 +63,9 @@ em_u64 em_cycles(void)
     return cycles;
 }
 
-void em_power_off(void)
+void em_end(em_u32 failed)
 {
+    (void)failed;
 #if EM_POWER_OFF_PSCI
     /* SYSTEM_OFF (Arm DEN 0022) */
     __asm__ volatile("mov x0, %0\n hvc #0" : : "r"((em_u64)0x84000008u) : "x0", "x1", "x2", "x3", "memory");

@@ -6,7 +6,7 @@
 
 #include "board.h"
 
-em_u64 em_cycles(void)
+em_u64 em_now(void)
 {
     em_u64 cycles;
 
@@ -14,8 +14,9 @@ em_u64 em_cycles(void)
     return cycles;
 }
 
-void em_power_off(void)
+void em_end(em_u32 failed)
 {
+    (void)failed;
 #ifdef EM_FINISHER
     *(volatile em_u32 *)EM_FINISHER = 0x5555u; /* FINISHER_PASS of the SiFive test device, which QEMU has */
 #endif

@@ -1,0 +1,16 @@
+/*
+ * print.h - text on the UART.
+ * SPDX-License-Identifier: MIT-0
+ */
+#ifndef EM_PRINT_H
+#define EM_PRINT_H
+
+#include "em_port.h"
+
+/* A line feed goes out as carriage return and line feed. */
+void em_print_bytes(const char *text, em_u32 bytes);
+void em_print(const char *text);
+void em_print_decimal(em_u64 value);
+void em_print_hex(em_u64 value); /* 16 digits */
+
+#endif /* EM_PRINT_H */
