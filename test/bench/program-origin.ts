@@ -18,9 +18,12 @@ const folders = [
   join('dist', 'test', 'bench', 'machine-code'),
 ];
 
-/** SHA-256 over names and bytes of the files in these folders. */
+/** What is done with them in which order. */
+const pipeline = join('dist', 'codegen', 'pipeline.js');
+
+/** SHA-256 over names and bytes of these files. */
 export function programOrigin(): string {
-  const hash = createHash('sha256');
+  const hash = createHash('sha256').update(readFileSync(join(projectRoot, pipeline)));
   for (const folder of folders) {
     const names = readdirSync(join(projectRoot, folder), { recursive: true, encoding: 'utf8' });
     for (const name of names.filter((name) => /\.(js|h|c|hbs)$/.test(name)).sort()) {
