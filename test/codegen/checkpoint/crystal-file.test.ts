@@ -18,6 +18,7 @@ import { EmbedError } from '../../../codegen/diagnostics/error.js';
 import { buildGraph } from '../../../codegen/graph/build.js';
 import { root } from '../../templates/c-compiler.js';
 import { expectError } from './expect-error.js';
+import { fuzzInputs } from './fuzz-inputs.js';
 
 interface Expected {
   readonly source: string;
@@ -195,7 +196,7 @@ t.test('damaged files are refused with a number, whatever is changed in them', a
   };
   const files = Object.keys(expected).map((name) => readFileSync(join(data, `${name}.crystal`)));
   let headerChanges = 0;
-  for (let i = 0; i < 2000; i++) {
+  for (let i = 0; i < fuzzInputs; i++) {
     const bytes = Buffer.from(files[i % files.length]!);
     if (i % 4 === 3) attempt(bytes.subarray(0, random(bytes.length)));
     else {
