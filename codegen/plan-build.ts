@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { plannedRuns } from '../deploy/planned-runs.js';
 import { proofRequests } from '../deploy/prove-bundle.js';
+import type { Target } from '../targets/target.js';
 import { checkBareMetalRequest, requireBareMetalMemory } from './bare-metal/bare-metal-request.js';
 import { plannedImage } from './bare-metal/build-bare-metal.js';
 import { emitBareMetal } from './bare-metal/emit-bare-metal.js';
@@ -52,7 +53,7 @@ export async function planBuild(options: BuildOptions, context: StageContext): P
     const { goldenRuns, last } = proofRequests(golden, model.graph.context, options);
     const requests = options.run ? [...goldenRuns.map(({ request }) => request), last] : [];
     const runs = await plannedRuns(staging, { targetSpec: target, singleFile }, requests, 'auto');
-    const moduleFiles = module === null ? [] : plannedModule(golden, emitted);
+    const moduleFiles = module === null ? [] : plannedModule(golden, target, emitted);
     const bareFiles = board === null ? [] : sizesOf(emitBareMetal(board, golden));
     if (board !== null) {
       requireBareMetalMemory(board, emitted.get('model.blob')!, plannedArenaBytes({ model, target }));
@@ -98,10 +99,11 @@ export async function planBuild(options: BuildOptions, context: StageContext): P
 /** Files of module/ with their sizes in bytes. Throws EM5001. */
 function plannedModule(
   golden: readonly GoldenRun[],
+  target: Target,
   emitted: ReadonlyMap<string, number>,
 ): [string, number][] {
   requireModuleSize(emitted.get('model.blob')!);
-  const texts = emitModule('0'.repeat(64), golden); // ids have one length
+  const texts = emitModule({ buildId: '0'.repeat(64), golden, target }); // ids have one length
   return sizesOf(texts);
 }
 

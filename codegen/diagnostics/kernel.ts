@@ -14,7 +14,7 @@ export const kernelDiagnostics = {
   },
   EM5003: {
     what: 'target has no code for kernel mode',
-    fix: 'build for a target that uses general registers only: embed-model targets names their kernels swar',
+    fix: 'set kernelModeVectors (kernel_fpu, kernel_neon) in the file of the target, or build for a target in general registers: x86_64-swar, aarch64-swar, riscv-u74',
     exit: 2,
   },
   EM5004: {

@@ -81,6 +81,7 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
     folder: 'avx2',
     headers: [
       'em_linear.h',
+      'em_matrix.h',
       'em_cache.h',
       'em_avx2.h',
       'em_batch.h',
@@ -122,6 +123,7 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
     folder: 'neon',
     headers: [
       'em_linear.h',
+      'em_matrix.h',
       'em_cache.h',
       'em_strips.h',
       'em_vectors.h',

@@ -52,7 +52,7 @@ export async function buildModule(
 ): Promise<NonNullable<Manifest['kernelModule']>> {
   requireModuleSize(emitted.blob.blobBytes);
   requireModuleStack(compiled.audit.stack.bytes);
-  writeTexts(host, bundle, emitModule(emitted.buildId, golden));
+  writeTexts(host, bundle, emitModule({ buildId: emitted.buildId, golden, target }));
   const firmware = firmwareName(emitted.buildId);
   if (module.headers === null) {
     context.progress.warn('module/ has sources only: give --kernel-headers to have them compiled');

@@ -1,5 +1,5 @@
 /** What a model must be to run inside a kernel. Checked before minutes of work are spent where that is possible. */
-import type { Target } from '../../targets/target.js';
+import type { Architecture, Target, VectorBracket } from '../../targets/target.js';
 import { EmbedError } from '../diagnostics/error.js';
 
 /** Weights stay in memory that cannot be swapped out for as long as the module is loaded. */
@@ -8,10 +8,16 @@ export const maxModuleBlobBytes = 100_000_000;
 /** Half of the 16 KiB that Linux gives a thread on these architectures: system call and interrupts have the rest. */
 const maxStackBytes = 8192;
 
-/** Throws EM5003 for targets whose kernels use vector registers: user space owns those while the kernel runs. */
-export function requireKernelModeTarget({ name, kernelSet }: Target): void {
-  if (kernelSet === 'swar' || kernelSet === 'portable') return;
-  const why = `its kernel set, ${kernelSet}, uses vector registers`;
+/** Brackets that the sources of the module have. */
+const brackets: Partial<Record<Architecture, VectorBracket>> = { x86_64: 'kernel_fpu', aarch64: 'kernel_neon' };
+
+/** Throws EM5003 for kernels in vector registers without what they must stand between: user space owns those registers. */
+export function requireKernelModeTarget({ name, arch, kernelSet, kernelModeVectors }: Target): void {
+  const general = kernelSet === 'swar' || kernelSet === 'portable';
+  if (kernelModeVectors === (general ? null : brackets[arch])) return;
+  const why = general
+    ? `its kernel set, ${kernelSet}, uses no vector registers, and kernelModeVectors says otherwise`
+    : `its kernel set, ${kernelSet}, uses vector registers, and kernelModeVectors does not say how`;
   throw new EmbedError('EM5003', { where: `--target ${name}`, why });
 }
 

@@ -19,6 +19,7 @@
 
 #include "names.h"
 #include "opener.h"
+#include "sections.h"
 #include "selftest.h"
 
 /* The one device there is. */
@@ -234,6 +235,8 @@ EM_SHOW(build_id, "%s", EM_BUILD_NAME);
 EM_SHOW(context, "%u", EM_CONTEXT);
 EM_SHOW(blob_bytes, "%u", EM_BLOB_BYTES);
 EM_SHOW(arena_bytes, "%u", EM_ARENA_BYTES);
+EM_SHOW(simd, "%d", em_sections_usable());
+EM_SHOW(longest_section_ns, "%llu", em_sections_longest_ns());
 EM_SHOW(sessions, "%d", atomic_read(&em_device.sessions));
 EM_SHOW(session_limit, "%d", em_device.limit);
 EM_SHOW(prompt_tokens, "%lld", atomic64_read(&em_device.totals.prompt_tokens));
@@ -247,6 +250,8 @@ static struct attribute *em_attrs[] = {
     &dev_attr_context.attr,
     &dev_attr_blob_bytes.attr,
     &dev_attr_arena_bytes.attr,
+    &dev_attr_simd.attr,
+    &dev_attr_longest_section_ns.attr,
     &dev_attr_sessions.attr,
     &dev_attr_session_limit.attr,
     &dev_attr_prompt_tokens.attr,

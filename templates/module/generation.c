@@ -1,5 +1,5 @@
 /*
- * generation.c - the loop around the library. Integers only: no section of kernel_fpu_begin is needed anywhere.
+ * generation.c - the loop around the library.
  * SPDX-License-Identifier: GPL-2.0 OR MIT
  */
 #include "generation.h"
@@ -21,7 +21,10 @@ static void em_run_politely(void *pool, em_task_fn task, void *arg, em_u32 count
 
     for (i = 0; i < count; i++) {
         task(arg, i);
-        cond_resched();
+        em_sections_pause(&generation->sections);
+        if (!generation->sections.inside) {
+            cond_resched();
+        }
     }
     if (fatal_signal_pending(current)) {
         em_cancel(generation->model);
@@ -54,6 +57,7 @@ void em_generation_close(struct em_generation *generation)
 void em_generation_reset(struct em_generation *generation, u64 seed, bool digesting)
 {
     em_rewind(generation->model, 0);
+    generation->sections.wanted = em_sections_usable();
     em_seed(&generation->sampler, seed);
     generation->digesting = digesting;
     generation->digest = EM_DIGEST_INIT;

@@ -7,11 +7,13 @@
 
 #include <linux/types.h>
 
+#include "sections.h"
 #include "weights.h"
 
 struct em_generation {
     void *arena;
     em_model *model;
+    struct em_sections sections;
     struct em_sampler sampler;
     bool digesting;
     u64 digest;    /* of the logits so far, where digesting */

@@ -6,6 +6,7 @@
 
 #include "device.h"
 #include "names.h"
+#include "sections.h"
 
 static unsigned int sessions = 4;
 module_param(sessions, uint, 0444);
@@ -15,12 +16,17 @@ static bool selftest;
 module_param(selftest, bool, 0444);
 MODULE_PARM_DESC(selftest, "run the golden prompts before the device can be opened; fail where logits differ (0)");
 
+static bool simd = true;
+module_param(simd, bool, 0444);
+MODULE_PARM_DESC(simd, "use vector registers where the module has kernels for those of this processor (1)");
+
 static int __init em_module_init(void)
 {
     if (sessions < 1 || sessions > 64) {
         pr_err("embed_model: sessions=%u is not in 1 to 64\n", sessions);
         return -EINVAL;
     }
+    em_sections_allow(simd);
     return em_device_register(sessions, selftest);
 }
 

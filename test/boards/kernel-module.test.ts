@@ -13,7 +13,7 @@ t.setTimeout(1_200_000);
 
 const scratch = scratchFolder('kernel');
 const bootMs = 240_000;
-const targetNames = { x86_64: 'x86_64-swar', aarch64: 'aarch64-swar', riscv64: 'riscv-u74' } as const;
+const targetNames = { x86_64: 'x86_64-avx2', aarch64: 'cortex-a72', riscv64: 'riscv-u74' } as const;
 const [x86, arm, sifive] = machines as readonly [Machine, Machine, Machine];
 
 /** A running board with the bundled model's module and em-ask in it; the reason where there can be none. */
@@ -83,6 +83,7 @@ async function answers(t: Test, machine: Machine): Promise<void> {
     t.ok(byIds.said.includes(digest), byIds.said);
     t.ok((await sh(text)).said.includes(digest), 'text gives the same ids');
   }
+  await withoutVectors(t, sh, manifest);
   await conversations(t, sh);
   await refusals(t, sh);
   t.same(await sh('rmmod embed_model; ls /dev/embed_model 2>/dev/null'), { said: '', code: 1 });
@@ -90,6 +91,19 @@ async function answers(t: Test, machine: Machine): Promise<void> {
   t.equal(complaints(dmesg).length, before, complaints(dmesg).join('\n'));
   for (const { logitsDigest } of manifest.golden) t.match(dmesg, `self-test: logits ${logitsDigest}`);
   await session.close();
+}
+
+/** The same module in general registers has the same logits. Afterwards it is loaded as before. */
+async function withoutVectors(t: Test, sh: Shell, manifest: Manifest): Promise<void> {
+  const figures = 'cd /sys/class/misc/embed_model; cat simd longest_section_ns';
+  const vectors = manifest.targetSpec.kernelModeVectors !== null;
+  t.match(await sh(figures), { said: vectors ? /^1\n[1-9]\d*\n$/ : /^0\n0\n$/ });
+  t.same(await sh('rmmod embed_model; insmod /lib/modules/embed_model.ko selftest=1 simd=0'), {
+    ...{ said: '', code: 0 },
+  });
+  for (const { run, ids } of askCommands(manifest)) t.match((await sh(ids)).said, `digest ${run.logitsDigest}`);
+  t.same(await sh(figures), { said: '0\n0\n', code: 0 });
+  t.same(await sh('rmmod embed_model; insmod /lib/modules/embed_model.ko'), { said: '', code: 0 });
 }
 
 type Shell = (script: string) => Promise<{ readonly said: string; readonly code: number | null }>;

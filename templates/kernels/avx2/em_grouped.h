@@ -30,11 +30,6 @@
 /* Pairs of groups whose sums fit int32 for all weights: 256, 128, 64. */
 #define EM_PAIRS_IN_INT32(format) (512u >> (format))
 
-/* Bytes of the sub-scales, of the eight quads of a group (32 rows, 32 columns of 4, 5 or 6 bits), and of a pair of groups. */
-#define EM_SUB_SCALE_BYTES (2u * EM_ROW_TILE)
-#define EM_GROUP_BYTES(format) (128u * (3u + (format)))
-#define EM_PAIR_BYTES(format) (EM_SUB_SCALE_BYTES + 2u * EM_GROUP_BYTES(format))
-
 /* Weights of 32 rows and 4 columns: rows 0..7, 8..15, 16..23, 24..31. */
 struct em_quad {
     em_u8x32 a, b, c, d;
@@ -79,34 +74,6 @@ EM_INLINE struct em_quad em_unpack(em_u32 format, const em_u8x32 *x, em_u32 odd)
         w.d = em_bits(x[2], 3, 0x1c) | em_bits(x[3], 4, 0x02) | em_bits(x[4], 5, 0x01);
     }
     return w;
-}
-
-/* Bits `low` and up, `count` of them, of the byte of x_i at x. */
-EM_INLINE em_u32 em_field(const em_u8 *x, em_u32 i, em_u32 low, em_u32 count)
-{
-    return ((em_u32)x[32u * i] >> low) & ((1u << count) - 1u);
-}
-
-/* One byte of vector `index` (0..7) of two quads, the bytes of x0, x1, ... given: what em_unpack makes, one at a time. */
-EM_INLINE em_u32 em_unpack_byte(em_u32 format, const em_u8 *x, em_u32 index)
-{
-    if (format == EM_W4) {
-        return em_field(x, index / 2u, index % 2u * 4u, 4);
-    }
-    if (format == EM_W6) {
-        x += index / 4u * 96u;
-        if (index % 4u < 3u) {
-            return em_field(x, index % 4u, 0, 6);
-        }
-        return em_field(x, 0, 6, 2) << 4 | em_field(x, 1, 6, 2) << 2 | em_field(x, 2, 6, 2);
-    }
-    if (index < 5u) {
-        return em_field(x, index, 0, 5);
-    }
-    if (index < 7u) {
-        return em_field(x, index - 5u, 5, 3) << 2 | em_field(x, index - 2u, 6, 2);
-    }
-    return em_field(x, 2, 5, 3) << 2 | em_field(x, 3, 5, 1) << 1 | em_field(x, 4, 5, 1);
 }
 
 EM_INLINE struct em_lanes em_start(em_u32 word)

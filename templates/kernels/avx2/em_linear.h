@@ -19,45 +19,10 @@
 
 #include "em_batch.h"
 #include "em_grouped.h"
-#include "em_linear_op.h"
+#include "em_matrix.h"
 #include "em_prepare.h"
 #include "em_tile.h"
 #include "em_w8.h"
-
-/* A matrix section, opened. */
-struct em_matrix {
-    const em_u8 *weights;
-    const em_i32 *mantissas;
-    const em_u8 *exponents;
-    em_u64 tile_bytes;
-    em_u32 rows;
-    em_u32 columns;
-    em_u32 format;
-};
-
-/* Bytes of the weights of 32 rows. */
-EM_INLINE em_u64 em_tile_bytes(em_u32 format, em_u32 columns)
-{
-    if (format <= EM_W6) {
-        return (em_u64)EM_PAIRS(columns) * EM_SUB_SCALE_BYTES + (em_u64)EM_GROUPS(columns) * EM_GROUP_BYTES(format);
-    }
-    return format == EM_W16 ? (em_u64)columns * 2u * EM_ROW_TILE : (em_u64)EM_W8_QUADS(columns) * 4u * EM_ROW_TILE;
-}
-
-EM_INLINE struct em_matrix em_matrix_open(const em_u8 *section, em_u32 format, em_u32 rows, em_u32 columns)
-{
-    struct em_matrix m;
-    em_u64 tiles = (rows + EM_ROW_TILE - 1u) / EM_ROW_TILE;
-    em_u64 weight_bytes = format == EM_W16 ? em_align64((em_u64)rows * columns * 2u) : tiles * em_tile_bytes(format, columns);
-    m.weights = section;
-    m.mantissas = (const em_i32 *)(const void *)(section + weight_bytes);
-    m.exponents = section + weight_bytes + em_align64(tiles * EM_ROW_TILE * 4u);
-    m.tile_bytes = em_tile_bytes(format, columns);
-    m.rows = rows;
-    m.columns = columns;
-    m.format = format;
-    return m;
-}
 
 /* ---- Sums of a tile ------------------------------------------------------------------------------------------- */
 
@@ -207,45 +172,6 @@ EM_NOINLINE EM_UNUSED static void em_linear_rows(const struct em_linear_op *op, 
                 em_store_tiles(&rows, sums + i, row, tiles, t);
             }
         }
-    }
-}
-
-/* ---- Row gather ------------------------------------------------------------------------------------------------ */
-
-/* Weight times sub-scale of one row and column of w4, w5, w6. */
-EM_INLINE em_i32 em_weight_grouped(const struct em_matrix *m, em_u32 row, em_u32 column)
-{
-    em_u32 pair = column / (2u * EM_GROUP);
-    em_u32 single = pair >= EM_GROUPS(m->columns) / 2u;
-    em_u32 group = column / EM_GROUP % 2u;
-    em_u32 c = column % EM_GROUP;
-    em_u32 quad = single ? c / 4u : c / 2u;
-    em_u32 lane = row % 8u * 4u + (single ? c % 4u : group * 2u + c % 2u);
-    const em_u8 *at = m->weights + row / EM_ROW_TILE * m->tile_bytes;
-    at += (em_u64)pair * EM_PAIR_BYTES(m->format);
-    const em_i8 *sub_scales = (const em_i8 *)at + row % EM_ROW_TILE * 2u;
-    at += EM_SUB_SCALE_BYTES + quad / 2u * (EM_GROUP_BYTES(m->format) / 4u) + lane;
-    em_u32 stored = em_unpack_byte(m->format, at, quad % 2u * 4u + row % EM_ROW_TILE / 8u);
-    return sub_scales[group] * ((em_i32)stored - (4 << m->format));
-}
-
-/* One row as real values in Q(frac): the embedding of a token. 127 undoes the division in the row multiplier. */
-EM_NOINLINE EM_UNUSED static void em_gather_row(const struct em_matrix *m, em_u32 row, em_i32 frac, em_i32 *out)
-{
-    const em_u8 *tile = m->weights + row / EM_ROW_TILE * m->tile_bytes;
-    const em_u8 *w8 = tile + row % EM_ROW_TILE * 4u;
-    const em_i16 *w16 = (const em_i16 *)(const void *)m->weights + (em_u64)row * m->columns;
-    em_i32 shift = m->exponents[row] - frac;
-    for (em_u32 c = 0; c < m->columns; c++) {
-        em_i32 weight;
-        if (m->format <= EM_W6) {
-            weight = em_weight_grouped(m, row, c);
-        } else if (m->format == EM_W16) {
-            weight = w16[c];
-        } else {
-            weight = (em_i8)w8[(em_u64)(c / 4u) * 4u * EM_ROW_TILE + c % 4u];
-        }
-        out[c] = em_scale(127 * weight, m->mantissas[row], shift);
     }
 }
 

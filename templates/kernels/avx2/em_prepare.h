@@ -10,10 +10,7 @@
 
 #include "em_activation.h"
 #include "em_avx2.h"
-#include "em_linear_op.h"
-
-/* Pairs of groups of a row, a single last group included. */
-#define EM_PAIRS(columns) ((EM_GROUPS(columns) + 1u) / 2u)
+#include "em_matrix.h"
 
 /*
  * Activations of a pair of groups, and what the int16 lanes start with: minus the offset of the stored integers times the sum of

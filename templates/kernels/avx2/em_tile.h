@@ -7,9 +7,7 @@
 
 #include "em_activation.h"
 #include "em_avx2.h"
-
-/* Rows of a tile; rows that a task is made of are multiples of it. */
-#define EM_ROW_TILE 32u
+#include "em_matrix.h"
 
 /* One int32 a row: rows 0..7, 8..15, 16..23, 24..31 of a tile. */
 struct em_sums {

@@ -14,10 +14,6 @@
 
 #include "em_tile.h"
 
-/* Quads of a row, and how many are worked off at a time. */
-#define EM_W8_STEP 8u
-#define EM_W8_QUADS(columns) (((columns) + 31u) / 32u * EM_W8_STEP)
-
 /* Weights of eight rows times a quad of activations, whose magnitudes are given as well. */
 EM_INLINE em_u32x8 em_multiply_w8(em_u8x32 w, em_u8x32 a, em_u8x32 magnitudes)
 {

@@ -29,13 +29,6 @@
 /* Groups whose sums fit int32 for all weights: 512, 256, 128. */
 #define EM_GROUPS_IN_INT32(format) (1024u >> (format))
 
-/* Bytes of a group: sub-scales and weights of 32 rows. */
-#define EM_SUB_SCALE_BYTES EM_ROW_TILE
-#define EM_GROUP_BYTES(format) (EM_SUB_SCALE_BYTES + 128u * (3u + (format)))
-
-/* Bytes of four columns. */
-#define EM_QUAD_BYTES(format) (16u * (3u + (format)))
-
 /* Columns that an int16 lane holds: 32, 16, 8. */
 #define EM_LANE_COLUMNS(format) (64u >> (format))
 
@@ -98,34 +91,6 @@ EM_INLINE struct em_column em_unpack_w6(const em_u8x16 *x, em_u32 c)
     EM_SHIFT_INTO(third, x[1], 4);
     EM_SHIFT_INTO(third, x[2], 6);
     return (struct em_column){(em_i8x16)(x[2] & 63), (em_i8x16)third};
-}
-
-/* Bits `low` and up, `count` of them, of the byte of x_i at x. */
-EM_INLINE em_u32 em_field(const em_u8 *x, em_u32 i, em_u32 low, em_u32 count)
-{
-    return ((em_u32)x[16u * i] >> low) & ((1u << count) - 1u);
-}
-
-/* One byte of vector `index` (0..7) of four columns, the bytes of x0, x1, ... given: what the above make, one at a time. */
-EM_INLINE em_u32 em_unpack_byte(em_u32 format, const em_u8 *x, em_u32 index)
-{
-    if (format == EM_W4) {
-        return em_field(x, index / 2u, index % 2u * 4u, 4);
-    }
-    if (format == EM_W6) {
-        x += index / 4u * 48u;
-        if (index % 4u < 3u) {
-            return em_field(x, index % 4u, 0, 6);
-        }
-        return em_field(x, 0, 6, 2) << 4 | em_field(x, 1, 6, 2) << 2 | em_field(x, 2, 6, 2);
-    }
-    if (index < 5u) {
-        return em_field(x, index, 0, 5);
-    }
-    if (index < 7u) {
-        return em_field(x, index - 5u, 5, 3) << 2 | em_field(x, index - 2u, 6, 2);
-    }
-    return em_field(x, 2, 5, 3) << 2 | em_field(x, 3, 5, 1) << 1 | em_field(x, 4, 5, 1);
 }
 
 /* lanes += column times an activation. */

@@ -19,46 +19,10 @@
 #define EM_LINEAR_H
 
 #include "em_grouped.h"
-#include "em_linear_op.h"
+#include "em_matrix.h"
 #include "em_prepare.h"
 #include "em_tile.h"
 #include "em_w8.h"
-
-/* A matrix section, opened. */
-struct em_matrix {
-    const em_u8 *weights;
-    const em_i32 *mantissas;
-    const em_u8 *exponents;
-    em_u64 tile_bytes;
-    em_u32 rows;
-    em_u32 columns;
-    em_u32 format;
-};
-
-/* Bytes of the weights of 32 rows. */
-EM_INLINE em_u64 em_tile_bytes(em_u32 format, em_u32 columns)
-{
-    if (format <= EM_W6) {
-        return (em_u64)EM_GROUPS(columns) * EM_GROUP_BYTES(format);
-    }
-    return EM_ROW_TILE * (format == EM_W16 ? (em_u64)columns * 2u : (em_u64)EM_W8_BLOCKS(columns) * EM_BLOCK_COLUMNS);
-}
-
-EM_INLINE struct em_matrix em_matrix_open(const em_u8 *section, em_u32 format, em_u32 rows, em_u32 columns)
-{
-    struct em_matrix m;
-    em_u64 tiles = (rows + EM_ROW_TILE - 1u) / EM_ROW_TILE;
-    em_u64 weight_bytes = format == EM_W16 ? (em_u64)rows * columns * 2u : tiles * em_tile_bytes(format, columns);
-    m.weights = section;
-    section += em_align64(weight_bytes);
-    m.mantissas = (const em_i32 *)(const void *)section;
-    m.exponents = section + tiles * EM_ROW_TILE * 4u;
-    m.tile_bytes = em_tile_bytes(format, columns);
-    m.rows = rows;
-    m.columns = columns;
-    m.format = format;
-    return m;
-}
 
 /* ---- Sums of a tile ------------------------------------------------------------------------------------------- */
 
@@ -206,45 +170,6 @@ EM_NOINLINE EM_UNUSED static void em_linear_rows(const struct em_linear_op *op, 
                 em_store_tiles(&rows, sums + i, count, row, tiles, t);
             }
         }
-    }
-}
-
-/* ---- Row gather ------------------------------------------------------------------------------------------------ */
-
-/* Weight times sub-scale of one row and column of w4, w5, w6. */
-EM_INLINE em_i32 em_weight_grouped(const struct em_matrix *m, em_u32 row, em_u32 column)
-{
-    const em_u8 *group = m->weights + row / EM_ROW_TILE * m->tile_bytes;
-    group += (em_u64)(column / EM_GROUP) * EM_GROUP_BYTES(m->format);
-    const em_u8 *quad = group + EM_SUB_SCALE_BYTES + column % EM_GROUP / 4u * EM_QUAD_BYTES(m->format);
-    em_i32 sub_scale = (em_i8)group[row % EM_ROW_TILE];
-    em_u32 stored = em_unpack_byte(m->format, quad + row % 16u, column % 4u * 2u + row % EM_ROW_TILE / 16u);
-    return sub_scale * ((em_i32)stored - (4 << m->format));
-}
-
-/* Weight of one row and column of w8. */
-EM_INLINE em_i32 em_weight_w8(const struct em_matrix *m, em_u32 row, em_u32 column)
-{
-    em_u64 block = (em_u64)(row / EM_STRIP_ROWS) * EM_W8_BLOCKS(m->columns) + column / EM_BLOCK_COLUMNS;
-    em_u32 at = row % EM_STRIP_ROWS * EM_BLOCK_COLUMNS + column % EM_BLOCK_COLUMNS;
-    return (em_i8)m->weights[block * EM_BLOCK_BYTES + at];
-}
-
-/* One row as real values in Q(frac): the embedding of a token. 127 undoes the division in the row multiplier. */
-EM_NOINLINE EM_UNUSED static void em_gather_row(const struct em_matrix *m, em_u32 row, em_i32 frac, em_i32 *out)
-{
-    const em_i16 *w16 = (const em_i16 *)(const void *)m->weights + (em_u64)row * m->columns;
-    em_i32 shift = m->exponents[em_exponent_at(row)] - frac;
-    for (em_u32 c = 0; c < m->columns; c++) {
-        em_i32 weight;
-        if (m->format <= EM_W6) {
-            weight = em_weight_grouped(m, row, c);
-        } else if (m->format == EM_W16) {
-            weight = w16[c];
-        } else {
-            weight = em_weight_w8(m, row, c);
-        }
-        out[c] = em_scale(127 * weight, m->mantissas[row], shift);
     }
 }
 

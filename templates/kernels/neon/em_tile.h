@@ -6,21 +6,13 @@
 #define EM_TILE_H
 
 #include "em_activation.h"
+#include "em_matrix.h"
 #include "em_strips.h"
-
-/* Rows of a tile; rows that a task is made of are multiples of it. */
-#define EM_ROW_TILE 32u
 
 /* One int32 a row: rows 0..3, 4..7, ... */
 struct em_sums {
     em_i32x4 rows[EM_ROW_TILE / 4u];
 };
-
-/* Place of a row's exponent. Those of 16 rows lie together: even rows, then odd rows. */
-EM_INLINE em_u32 em_exponent_at(em_u32 row)
-{
-    return (row & ~15u) | (row & 1u) << 3 | (row & 15u) >> 1;
-}
 
 /* What turns the sums of a token into results. */
 struct em_token_shift {

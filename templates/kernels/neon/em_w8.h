@@ -15,13 +15,6 @@
 
 #include "em_tile.h"
 
-/* Rows of a strip, columns and bytes of a block. */
-#define EM_STRIP_ROWS 8u
-#define EM_BLOCK_COLUMNS 32u
-#define EM_BLOCK_BYTES (EM_STRIP_ROWS * EM_BLOCK_COLUMNS)
-
-#define EM_W8_BLOCKS(columns) (((columns) + EM_BLOCK_COLUMNS - 1u) / EM_BLOCK_COLUMNS)
-
 /* Sums of eight rows, each spread over four lanes. */
 struct em_strip_sums {
     em_i32x4 a, b, c, d, e, f, g, h;

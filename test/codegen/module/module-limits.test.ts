@@ -27,15 +27,15 @@ t.test('100 MB of weights are allowed, a byte more is not', async (t) => {
   t.throws(() => requireModuleSize(101e6), { code: 'EM5001', message: /101\.0 MB.*100\.0 MB/s });
 });
 
-t.test('kernels in vector registers are not for kernel mode', async (t) => {
+t.test('vector registers are used in kernel mode where it is said how', async (t) => {
   for (const target of targets) {
-    const vectors = target.kernelSet === 'avx2' || target.kernelSet === 'neon';
-    if (vectors) t.throws(() => requireKernelModeTarget(target), { code: 'EM5003' }, target.name);
-    else t.doesNotThrow(() => requireKernelModeTarget(target), target.name);
+    t.doesNotThrow(() => requireKernelModeTarget(target), target.name);
+    const other = target.kernelModeVectors === null ? 'kernel_fpu' : null;
+    const wrong: Target = { ...target, kernelModeVectors: other };
+    t.throws(() => requireKernelModeTarget(wrong), { code: 'EM5003' }, target.name);
   }
-  t.throws(() => checkModuleRequest(options({ kernelModule: true, target: named('cortex-a72') })), {
-    code: 'EM5003',
-  });
+  const target: Target = { ...named('cortex-a72'), kernelModeVectors: 'kernel_fpu' };
+  t.throws(() => checkModuleRequest(options({ kernelModule: true, target })), { code: 'EM5003' });
 });
 
 t.test('half of a kernel stack is allowed', async (t) => {
