@@ -33,7 +33,7 @@ import { contextLength } from './graph/context-length.js';
 import type { Graph } from './graph/graph.js';
 import { foldGains } from './lower/fold-gains.js';
 import { type IntegerModel, lower } from './lower/lower.js';
-import { buildModule, checkModuleRequest } from './module/build-module.js';
+import { buildModule, checkModuleRequest, prepareModule } from './module/build-module.js';
 import type { StageContext } from './progress.js';
 import { quantizedHash } from './quantize/matrix.js';
 import type { TensorStatistics } from './quantize/tensor-statistics.js';
@@ -111,6 +111,7 @@ async function buildInto(
     { ...names, model, tokenizer, bosId, eosIds, singleFile },
     context,
   );
+  if (module !== null) prepareModule(output.staging, module, emitted.blob.blobBytes);
   const compiled = await compileModel(output.staging, target, toolchain, context);
   const bareMetal =
     board === null

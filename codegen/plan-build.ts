@@ -17,7 +17,7 @@ import type { DryRun } from './dry-run.js';
 import { plannedArenaBytes, plannedEmission } from './emit/emit-bundle.js';
 import { goldenPrompt } from './evaluate/golden-prompt.js';
 import { defaultGoldenRuns } from './evaluate/golden-run.js';
-import { checkModuleRequest } from './module/build-module.js';
+import { checkModuleRequest, linkedBlob, type ModuleRequest } from './module/build-module.js';
 import { emitModule } from './module/emit-module.js';
 import { requireModuleSize } from './module/module-limits.js';
 import { defaultOut, pruned, toIntegers } from './pipeline.js';
@@ -53,7 +53,7 @@ export async function planBuild(options: BuildOptions, context: StageContext): P
     const { goldenRuns, last } = proofRequests(golden, model.graph.context, options);
     const requests = options.run ? [...goldenRuns.map(({ request }) => request), last] : [];
     const runs = await plannedRuns(staging, { targetSpec: target, singleFile }, requests, 'auto');
-    const moduleFiles = module === null ? [] : plannedModule(golden, target, emitted);
+    const moduleFiles = module === null ? [] : plannedModule(module, golden, target, emitted);
     const bareFiles = board === null ? [] : sizesOf(emitBareMetal(board, golden));
     if (board !== null) {
       requireBareMetalMemory(board, emitted.get('model.blob')!, plannedArenaBytes({ model, target }));
@@ -98,13 +98,15 @@ export async function planBuild(options: BuildOptions, context: StageContext): P
 
 /** Files of module/ with their sizes in bytes. Throws EM5001. */
 function plannedModule(
+  { linked }: ModuleRequest,
   golden: readonly GoldenRun[],
   target: Target,
   emitted: ReadonlyMap<string, number>,
 ): [string, number][] {
-  requireModuleSize(emitted.get('model.blob')!);
-  const texts = emitModule({ buildId: '0'.repeat(64), golden, target }); // ids have one length
-  return sizesOf(texts);
+  const blobBytes = emitted.get('model.blob')!;
+  requireModuleSize(blobBytes, linked);
+  const sizes = sizesOf(emitModule({ buildId: '0'.repeat(64), golden, target, linked })); // ids have one length
+  return linked ? [...sizes, [linkedBlob, blobBytes]] : sizes;
 }
 
 const sizesOf = (texts: ReadonlyMap<string, string>): [string, number][] =>

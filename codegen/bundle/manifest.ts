@@ -94,8 +94,8 @@ export interface Manifest {
   readonly singleFile: boolean;
   /** Of module/, where the bundle has it. */
   readonly kernelModule?: {
-    /** Where the kernel looks for model.blob, below /lib/firmware. */
-    readonly firmware: string;
+    /** Where the kernel looks for model.blob, below /lib/firmware; null where the weights are linked into the module. */
+    readonly firmware: string | null;
     /** Release of the kernel that embed_model.ko is for; null where there are only sources. */
     readonly kernel: string | null;
   };

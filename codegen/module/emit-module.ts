@@ -15,6 +15,8 @@ export interface ModuleSources {
   readonly buildId: string;
   readonly golden: readonly GoldenRun[];
   readonly target: Pick<Target, 'kernelModeVectors'>;
+  /** Whether the weights are linked into the module. */
+  readonly linked: boolean;
 }
 
 /** Headers in general registers, for processors and callers that may not use vector registers: module/vectors/plain.c includes them. */
@@ -29,11 +31,12 @@ function verbatim(folder: string, to: string): [string, string][] {
 }
 
 /** Every file of module/, by path in the bundle. */
-export function emitModule({ buildId, golden, target }: ModuleSources): Map<string, string> {
+export function emitModule({ buildId, golden, target, linked }: ModuleSources): Map<string, string> {
   const vectors = target.kernelModeVectors !== null;
-  const names = { buildId: buildId.slice(0, 16), firmware: firmwareName(buildId), vectors: vectors ? 1 : 0 };
+  const names = { buildId: buildId.slice(0, 16), firmware: firmwareName(buildId) };
+  const switches = { vectors: vectors ? 1 : 0, linked: linked ? 1 : 0 };
   const files = new Map(verbatim('module', 'module'));
-  files.set('module/names.h', render('module/names.h.hbs', names));
+  files.set('module/names.h', render('module/names.h.hbs', { ...names, ...switches }));
   for (const [name, text] of emitGolden(golden)) files.set(`module/${name}`, text);
   if (vectors) {
     for (const [path, text] of verbatim('module/vectors', 'module/vectors')) files.set(path, text);

@@ -34,17 +34,32 @@ static struct em_device {
 
 /* ---- Files ----------------------------------------------------------------------------------------------------- */
 
-static int em_open(struct inode *inode, struct file *file)
+struct em_opener *em_device_open(void)
 {
     struct em_opener *opener;
 
     if (atomic_inc_return(&em_device.sessions) > em_device.limit) {
         atomic_dec(&em_device.sessions);
-        return -EBUSY;
+        return ERR_PTR(-EBUSY);
     }
     opener = em_opener_create(&em_device.weights, em_device.queue, &em_device.totals);
     if (IS_ERR(opener)) {
         atomic_dec(&em_device.sessions);
+    }
+    return opener;
+}
+
+void em_device_close(struct em_opener *opener)
+{
+    em_opener_destroy(opener);
+    atomic_dec(&em_device.sessions);
+}
+
+static int em_open(struct inode *inode, struct file *file)
+{
+    struct em_opener *opener = em_device_open();
+
+    if (IS_ERR(opener)) {
         return PTR_ERR(opener);
     }
     file->private_data = opener;
@@ -53,8 +68,7 @@ static int em_open(struct inode *inode, struct file *file)
 
 static int em_close(struct inode *inode, struct file *file)
 {
-    em_opener_destroy(file->private_data);
-    atomic_dec(&em_device.sessions);
+    em_device_close(file->private_data);
     return 0;
 }
 
@@ -86,7 +100,7 @@ static ssize_t em_write(struct file *file, const char __user *from, size_t bytes
 /* What there is: bytes, 0 at the end, or -EAGAIN. */
 static ssize_t em_read_now(struct em_opener *opener, char __user *to, size_t bytes)
 {
-    bool ended = !smp_load_acquire(&opener->running); /* before the look into the pipe: nothing comes after it */
+    bool running = smp_load_acquire(&opener->running); /* before the look into the pipe: nothing comes after it */
     unsigned int copied = 0;
     int failed;
 
@@ -95,12 +109,7 @@ static ssize_t em_read_now(struct em_opener *opener, char __user *to, size_t byt
         wake_up_all(&opener->wait);
         return failed ? failed : (ssize_t)copied;
     }
-    if (!ended) {
-        return -EAGAIN;
-    }
-    failed = opener->error;
-    opener->error = 0;
-    return failed;
+    return em_opener_end(opener, running);
 }
 
 static ssize_t em_read(struct file *file, char __user *to, size_t bytes, loff_t *at)
@@ -145,30 +154,16 @@ static __poll_t em_poll(struct file *file, poll_table *table)
 
 static int em_set_settings(struct em_opener *opener, const struct embed_model_settings __user *from)
 {
-    const u32 known = EMBED_MODEL_IDS | EMBED_MODEL_DIGEST | EMBED_MODEL_IGNORE_END;
     struct embed_model_settings settings;
 
-    if (copy_from_user(&settings, from, sizeof(settings))) {
-        return -EFAULT;
-    }
-    if ((settings.flags & ~known) != 0 || settings.reserved != 0 || settings.tokens == 0 || settings.top_p_q16 > 65536u) {
-        return -EINVAL;
-    }
-    if (smp_load_acquire(&opener->running)) {
-        return -EBUSY;
-    }
-    opener->settings = settings;
-    return 0;
+    return copy_from_user(&settings, from, sizeof(settings)) ? -EFAULT : em_opener_set(opener, &settings);
 }
 
 static int em_get_statistics(struct em_opener *opener, struct embed_model_statistics __user *to)
 {
-    u32 running = (u32)smp_load_acquire(&opener->running);
-    struct embed_model_statistics statistics = opener->statistics;
+    struct embed_model_statistics statistics;
 
-    statistics.running = running;
-    statistics.memory_bytes = PAGE_ALIGN(EM_ARENA_BYTES) + kfifo_size(&opener->pipe) +
-                              EM_CONTEXT * sizeof(*opener->ids) + sizeof(*opener);
+    em_opener_statistics(opener, &statistics);
     return copy_to_user(to, &statistics, sizeof(statistics)) ? -EFAULT : 0;
 }
 

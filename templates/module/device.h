@@ -7,11 +7,17 @@
 
 #include "weights.h"
 
+struct em_opener;
+
 /*
  * Loads the weights, runs the self-test where asked, and registers the device. sessions: how many files may be open at a
  * time. 0 or -errno.
  */
 int em_device_register(unsigned int sessions, bool selftest);
+
+/* One more conversation. ERR_PTR(-EBUSY) where there are as many as may be, ERR_PTR(-ENOMEM). */
+struct em_opener *em_device_open(void);
+void em_device_close(struct em_opener *opener);
 
 /* No file is open: the module cannot be unloaded before. */
 void em_device_unregister(void);

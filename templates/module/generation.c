@@ -33,14 +33,13 @@ static void em_run_politely(void *pool, em_task_fn task, void *arg, em_u32 count
 
 int em_generation_open(struct em_generation *generation, const struct em_weights *weights)
 {
-    const struct firmware *firmware = weights->firmware;
     struct em_config config = {.parallel = em_run_politely, .pool = generation, .threads = EM_PIECES};
 
-    generation->arena = __vmalloc(EM_ARENA_BYTES, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+    generation->arena = __vmalloc(EM_ARENA_BYTES, GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN);
     if (!generation->arena) {
         return -ENOMEM;
     }
-    if (em_init(&generation->model, generation->arena, EM_ARENA_BYTES, firmware->data, firmware->size, &config) != EM_OK) {
+    if (em_init(&generation->model, generation->arena, EM_ARENA_BYTES, weights->data, weights->size, &config) != EM_OK) {
         em_generation_close(generation);
         return -EBADMSG;
     }

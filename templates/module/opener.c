@@ -218,6 +218,42 @@ int em_opener_ask(struct em_opener *opener, const void *prompt, size_t bytes)
     return 0;
 }
 
+int em_opener_set(struct em_opener *opener, const struct embed_model_settings *settings)
+{
+    const u32 known = EMBED_MODEL_IDS | EMBED_MODEL_DIGEST | EMBED_MODEL_IGNORE_END;
+
+    if ((settings->flags & ~known) != 0 || settings->reserved != 0 || settings->tokens == 0 ||
+        settings->top_p_q16 > 65536u) {
+        return -EINVAL;
+    }
+    if (smp_load_acquire(&opener->running)) {
+        return -EBUSY;
+    }
+    opener->settings = *settings;
+    return 0;
+}
+
+void em_opener_statistics(struct em_opener *opener, struct embed_model_statistics *statistics)
+{
+    u32 running = (u32)smp_load_acquire(&opener->running);
+
+    *statistics = opener->statistics;
+    statistics->running = running;
+    statistics->memory_bytes = PAGE_ALIGN(EM_ARENA_BYTES) + kfifo_size(&opener->pipe) +
+                               EM_CONTEXT * sizeof(*opener->ids) + sizeof(*opener);
+}
+
+int em_opener_end(struct em_opener *opener, bool running)
+{
+    int failed = opener->error;
+
+    if (running) {
+        return -EAGAIN;
+    }
+    opener->error = 0;
+    return failed;
+}
+
 void em_opener_stop(struct em_opener *opener)
 {
     WRITE_ONCE(opener->stopping, 1);

@@ -49,7 +49,19 @@ struct em_opener *em_opener_create(const struct em_weights *weights, struct work
 /* Ends its answer, and waits for that: as long as a layer of the model takes. */
 void em_opener_destroy(struct em_opener *opener);
 
-/* Takes a prompt that was copied from user space, and starts the answer. */
+/* How the next answers are made. -EINVAL for values out of range, -EBUSY while an answer is made. */
+int em_opener_set(struct em_opener *opener, const struct embed_model_settings *settings);
+
+/* Figures of the answer that is being made, or was. */
+void em_opener_statistics(struct em_opener *opener, struct embed_model_statistics *statistics);
+
+/*
+ * Of an empty pipe: -EAGAIN while the answer is `running`; after that why it ended early, once; else 0. `running` was read before the
+ * pipe was found empty.
+ */
+int em_opener_end(struct em_opener *opener, bool running);
+
+/* Takes a prompt, and starts the answer. */
 int em_opener_ask(struct em_opener *opener, const void *prompt, size_t bytes);
 
 /* Ends the answer soon. */

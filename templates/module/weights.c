@@ -14,6 +14,7 @@
 #include "em_blob.h"
 #include "em_sha256.h"
 #include "names.h"
+#include "signature.h"
 
 /* Bytes that are hashed before others may run. */
 #define EM_HASH_PIECE (256u << 10)
@@ -40,19 +41,19 @@ static int em_weights_hash(const u8 *blob, u8 digest[EM_SHA256_BYTES])
     return 0;
 }
 
-static int em_weights_check(const struct firmware *firmware, struct device *device)
+static int em_weights_check(const struct em_weights *weights, struct device *device)
 {
-    const struct em_blob_header *header = (const struct em_blob_header *)firmware->data;
+    const struct em_blob_header *header = (const struct em_blob_header *)weights->data;
     u8 digest[EM_SHA256_BYTES];
-    em_status status = em_blob_check(firmware->data, firmware->size, EM_BLOB_BYTES, EM_BLOB_ENTRIES, EM_BLOB_TABLE_CRC,
+    em_status status = em_blob_check(weights->data, weights->size, EM_BLOB_BYTES, EM_BLOB_ENTRIES, EM_BLOB_TABLE_CRC,
                                      em_build_id);
     int failed;
 
-    if (status == EM_OK && firmware->size != EM_BLOB_BYTES) {
+    if (status == EM_OK && weights->size != EM_BLOB_BYTES) {
         status = EM_E_BLOB_TABLE; /* bytes after its end, which no checksum covers */
     }
     if (status == EM_OK) {
-        failed = em_weights_hash(firmware->data, digest);
+        failed = em_weights_hash(weights->data, digest);
         if (failed) {
             return failed;
         }
@@ -67,7 +68,20 @@ static int em_weights_check(const struct firmware *firmware, struct device *devi
     return 0;
 }
 
-int em_weights_load(struct em_weights *weights, struct device *device)
+#if EM_WEIGHTS_LINKED
+
+extern const u8 em_linked_weights[], em_linked_weights_end[]; /* linked_weights.S */
+
+static int em_weights_find(struct em_weights *weights, struct device *device)
+{
+    weights->data = em_linked_weights;
+    weights->size = (size_t)(em_linked_weights_end - em_linked_weights);
+    return 0;
+}
+
+#else
+
+static int em_weights_find(struct em_weights *weights, struct device *device)
 {
     int failed = request_firmware(&weights->firmware, EM_FIRMWARE_NAME, device);
 
@@ -75,7 +89,24 @@ int em_weights_load(struct em_weights *weights, struct device *device)
         dev_err(device, "no weights: install model.blob as /lib/firmware/%s (error %d)\n", EM_FIRMWARE_NAME, failed);
         return failed;
     }
-    failed = em_weights_check(weights->firmware, device);
+    weights->data = weights->firmware->data;
+    weights->size = weights->firmware->size;
+    return 0;
+}
+
+#endif
+
+int em_weights_load(struct em_weights *weights, struct device *device)
+{
+    int failed = em_weights_find(weights, device);
+
+    if (failed) {
+        return failed;
+    }
+    failed = em_weights_check(weights, device);
+    if (!failed) {
+        failed = em_signature_check(weights, device);
+    }
     if (failed) {
         em_weights_release(weights);
     }
@@ -85,5 +116,5 @@ int em_weights_load(struct em_weights *weights, struct device *device)
 void em_weights_release(struct em_weights *weights)
 {
     release_firmware(weights->firmware);
-    weights->firmware = NULL;
+    *weights = (struct em_weights){};
 }

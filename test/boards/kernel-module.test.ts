@@ -1,77 +1,27 @@
 /** The kernel module on stock Debian kernels: loads, answers with the golden logits, refuses what is wrong, and leaves nothing. */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import type { Manifest } from '../../codegen/bundle/manifest.js';
-import { templatesFolder } from '../../codegen/emit/render.js';
-import { BoardSession } from '../../deploy/session/board-session.js';
-import { targets } from '../../targets/index.js';
-import { buildOrReason, scratchFolder, sessionWith } from './board-bundle.js';
-import { boardHeaders, compileForBoard, withFiles } from './kernel-board.js';
-import { boardImage, type Machine, machines, startQemuBoard } from './qemu-board.js';
+import { compileForBoard } from './kernel-board.js';
+import { askCommands, bootWith, complaints, moduleBundle, moduleFiles, type Shell } from './module-board.js';
+import { type Machine, machines } from './qemu-board.js';
 
-t.setTimeout(1_200_000);
+t.setTimeout(2_400_000);
 
-const scratch = scratchFolder('kernel');
-const bootMs = 240_000;
-const targetNames = { x86_64: 'x86_64-avx2', aarch64: 'cortex-a72', riscv64: 'riscv-u74' } as const;
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
 const [x86, arm, sifive] = machines as readonly [Machine, Machine, Machine];
 
-/** A running board with the bundled model's module and em-ask in it; the reason where there can be none. */
-async function modelBoard(t: Test, machine: Machine) {
-  const image = boardImage(machine);
-  if (typeof image === 'string') return image;
-  const headers = boardHeaders(machine, image);
-  if (typeof headers === 'string') return headers;
-  const target = targets.find(({ name }) => name === targetNames[machine.arch])!;
-  const folder = join(scratch, machine.arch);
-  const built = await buildOrReason(folder, target, 'os-nano', {
-    kernelModule: true,
-    kernelHeaders: headers.folder,
-  });
-  if (typeof built === 'string') return built;
-  const { bundle, manifest } = built;
-  const ask = join(folder, 'em-ask');
-  compileForBoard(target, join(templatesFolder, 'module', 'em-ask.c'), ask);
-  const files = {
-    'lib/modules/embed_model.ko': join(bundle, 'module', 'embed_model.ko'),
-    [`lib/firmware/${manifest.kernelModule!.firmware}`]: join(bundle, 'model.blob'),
-    'bin/em-ask': ask,
-  };
-  const board = await startQemuBoard(t, machine, withFiles(image, files, folder), 'ssh');
-  await board.begin();
-  await board.ready(bootMs);
-  const session = await BoardSession.open(board.ssh, null, sessionWith({ acceptNew: true }));
-  return { session, manifest, bundle };
-}
-
-/** What the kernel said that it says only where something is wrong. */
-const complaints = (dmesg: string) =>
-  dmesg
-    .split('\n')
-    .filter((line) => /WARNING|BUG|Oops|Call Trace|soft lockup|hung_task|rcu:.*stall/i.test(line));
-
-/** em-ask asked for a golden run, by text and by ids. */
-function askCommands({ golden }: Manifest) {
-  return golden.map((run) => {
-    const { temperatureQ16, topK, topPQ16, seed } = run.sampling;
-    const sampling = `-t ${temperatureQ16} -k ${topK} -p ${topPQ16} -s ${seed}`;
-    const common = `em-ask -d -n ${run.tokenIds.length} ${sampling}`;
-    const ids = `${common} -i ${run.promptIds.join(',')}`;
-    return { run, ids, text: `${common} '${run.prompt}'` };
-  });
-}
-
 async function answers(t: Test, machine: Machine): Promise<void> {
-  const made = await modelBoard(t, machine);
-  if (typeof made === 'string') {
-    t.plan(0, made);
+  const built = await moduleBundle(machine);
+  if (typeof built === 'string') {
+    t.plan(0, built);
     return;
   }
-  const { session, manifest } = made;
-  const sh = async (script: string) => {
-    const { stdout, stderr, code } = await session.command(script);
-    return { said: `${stdout}${stderr}`, code };
-  };
+  const { manifest, image, target, folder } = built;
+  const probe = join(folder, 'probe');
+  compileForBoard(target, join(root, 'test', 'boards', 'device-probe.c'), probe);
+  const sh = await bootWith(t, machine, image, { ...moduleFiles(built), 'bin/device-probe': probe });
   const before = complaints((await sh('dmesg')).said).length;
   t.same(await sh('insmod /lib/modules/embed_model.ko selftest=1'), { said: '', code: 0 });
   t.match(await sh('ls -l /dev/embed_model'), { said: /^crw-------/ });
@@ -86,11 +36,13 @@ async function answers(t: Test, machine: Machine): Promise<void> {
   await withoutVectors(t, sh, manifest);
   await conversations(t, sh);
   await refusals(t, sh);
-  t.same(await sh('rmmod embed_model; ls /dev/embed_model 2>/dev/null'), { said: '', code: 1 });
-  const dmesg = (await sh('dmesg')).said;
+  await readersAndSignals(t, sh);
+  const dmesg = (await sh('dmesg -c')).said;
   t.equal(complaints(dmesg).length, before, complaints(dmesg).join('\n'));
   for (const { logitsDigest } of manifest.golden) t.match(dmesg, `self-test: logits ${logitsDigest}`);
-  await session.close();
+  await withoutMemory(t, sh);
+  t.same(await sh('rmmod embed_model; ls /dev/embed_model 2>/dev/null'), { said: '', code: 1 });
+  t.notMatch((await sh('dmesg')).said, /WARNING|BUG|Oops/);
 }
 
 /** The same module in general registers has the same logits. Afterwards it is loaded as before. */
@@ -101,12 +53,11 @@ async function withoutVectors(t: Test, sh: Shell, manifest: Manifest): Promise<v
   t.same(await sh('rmmod embed_model; insmod /lib/modules/embed_model.ko selftest=1 simd=0'), {
     ...{ said: '', code: 0 },
   });
-  for (const { run, ids } of askCommands(manifest)) t.match((await sh(ids)).said, `digest ${run.logitsDigest}`);
+  for (const { run, ids } of askCommands(manifest))
+    t.match((await sh(ids)).said, `digest ${run.logitsDigest}`);
   t.same(await sh(figures), { said: '0\n0\n', code: 0 });
   t.same(await sh('rmmod embed_model; insmod /lib/modules/embed_model.ko'), { said: '', code: 0 });
 }
-
-type Shell = (script: string) => Promise<{ readonly said: string; readonly code: number | null }>;
 
 /** More than one file, files that are closed in the middle, settings out of range, and figures. */
 async function conversations(t: Test, sh: Shell): Promise<void> {
@@ -151,6 +102,32 @@ async function refusals(t: Test, sh: Shell): Promise<void> {
   );
   t.match(await sh(`cp /tmp/kept/* $(cat /tmp/name); ${load} sessions=0`), { code: 22 });
   t.same(await sh(load), { said: '', code: 0 });
+}
+
+/** Readers of one file share its answer; signals interrupt a read and lose nothing. */
+async function readersAndSignals(t: Test, sh: Shell): Promise<void> {
+  t.match(await sh('device-probe readers 60'), { said: /^60 ids by 3 readers, as by one\n$/, code: 0 });
+  t.match(await sh('device-probe signals 60'), {
+    said: /^60 ids, interrupted [1-9]\d* times, as without\n$/,
+    code: 0,
+  });
+  t.match(await sh('dd if=/dev/zero of=/dev/embed_model bs=70000 count=1'), {
+    said: /Message too long/,
+    code: 1,
+  });
+}
+
+/** A group of processes with less memory than an open file takes: refused or killed, and nothing stays behind. */
+async function withoutMemory(t: Test, sh: Shell): Promise<void> {
+  const group = '/tmp/cgroup/small';
+  await sh(
+    `mkdir /tmp/cgroup; mount -t cgroup2 none /tmp/cgroup; echo +memory > /tmp/cgroup/cgroup.subtree_control`,
+  );
+  t.match(await sh(`mkdir ${group} && echo 700k > ${group}/memory.max`), { code: 0 });
+  const open = `sh -c 'echo $$ > ${group}/cgroup.procs; exec em-ask -n 1 PCI'`;
+  t.not((await sh(open)).code, 0, 'no memory for it, or killed for it');
+  t.same(await sh('cat /sys/class/misc/embed_model/sessions'), { said: '0\n', code: 0 });
+  t.match(await sh('em-ask -n 1 PCI'), { code: 0 });
 }
 
 for (const machine of [x86, arm, sifive]) t.test(machine.name, (t) => answers(t, machine));

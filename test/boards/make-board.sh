@@ -1,11 +1,13 @@
 #!/bin/bash
-# make-board.sh ARCH FOLDER
+# make-board.sh ARCH FOLDER [trixie]
 # Makes FOLDER/kernel, FOLDER/initramfs.gz and FOLDER/key of a virtual board out of Debian packages: a stock kernel, busybox,
-# dropbear and OpenSSH's sftp-server. ARCH: x86_64, aarch64 or riscv64. Nothing of the system is changed: packages of other
+# dropbear and OpenSSH's sftp-server. ARCH: x86_64, aarch64 or riscv64. trixie: of Debian 13 instead of the release that this machine
+# runs; riscv64 always is. Nothing of the system is changed: packages of other
 # architectures come through an APT root of their own (apt.conf(5), Dir::State) and are only unpacked.
 # Needs apt-get, dpkg, cpio, depmod, modprobe, xz, ssh-keygen.
 set -euo pipefail
-arch=$1 folder=$2
+arch=$1 folder=$2 suite=${3:-}
+[ "$arch" != riscv64 ] || suite=trixie # Debian has riscv64 since 13
 work=$(mktemp -d "${TMPDIR:-/tmp}/em-make-board.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 root=$work/root apt=$work/apt
@@ -30,10 +32,10 @@ Dir::State "$apt/state";
 Dir::State::status "$apt/state/status";
 Dir::Cache "$apt/cache";
 CONF
-if [ "$arch" = riscv64 ]; then # Debian has riscv64 since 13
+if [ -n "$suite" ]; then
     mirror=$(apt-get indextargets --format '$(SITE)' | grep -v security | head -n 1)
     keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-    echo "deb [arch=riscv64 signed-by=$keyring] $mirror trixie main" > "$apt/sources.list"
+    echo "deb [arch=$debian signed-by=$keyring] $mirror $suite main" > "$apt/sources.list"
     printf 'Dir::Etc::sourcelist "%s";\nDir::Etc::sourceparts "%s";\n' "$apt/sources.list" "$apt/parts" >> "$work/apt.conf"
 fi
 export APT_CONFIG=$work/apt.conf

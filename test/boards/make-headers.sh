@@ -1,8 +1,7 @@
 #!/bin/bash
 # make-headers.sh ARCH RELEASE FOLDER
 # Unpacks what modules of a Debian kernel are built with into FOLDER and links FOLDER/build to the folder that is given to
-# `make -C`. ARCH: x86_64, aarch64 (Debian 12's kernels) or riscv64 (Debian 13's, which is the first to have it). RELEASE: as
-# `uname -r` says it; Debian's archive has the newest of a branch only. Nothing of the system is changed: packages come through an APT root of their own (apt.conf(5), Dir::State)
+# `make -C`. ARCH: x86_64, aarch64 or riscv64. RELEASE: as `uname -r` says it; those of Debian 13 have deb13 in their names; Debian's archive has the newest of a branch only. Nothing of the system is changed: packages come through an APT root of their own (apt.conf(5), Dir::State)
 # and are only unpacked. The programs that kbuild runs here are those for the machine this runs on, an x86_64.
 # Needs apt-get, dpkg.
 set -euo pipefail
@@ -13,6 +12,10 @@ trap 'rm -rf "$work" "$parts"' EXIT
 rm -rf "$parts"
 mkdir -p "$parts"
 
+case $release in
+*deb13*) suite=trixie ;;
+*) suite= ;;
+esac
 case $arch in
 x86_64)  debian=amd64 ;;
 aarch64) debian=arm64 ;;
@@ -33,8 +36,8 @@ Dir::State "$apt/state";
 Dir::State::status "$apt/state/status";
 Dir::Cache "$apt/cache";
 CONF
-    if [ "$arch" = riscv64 ]; then
-        echo "deb [arch=$2 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" \
+    if [ -n "$suite" ]; then
+        echo "deb [arch=$2 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" \
             > "$apt/sources.list"
         printf 'Dir::Etc::sourcelist "%s";\nDir::Etc::sourceparts "%s";\n' "$apt/sources.list" "$apt/parts" \
             >> "$apt/apt.conf"
@@ -58,13 +61,13 @@ kbuild=$(depends "$headers" '^linux-kbuild' | head -n 1)
 download "$headers" "$common"
 apt_root host amd64
 download "$kbuild"
-[ "$arch" != riscv64 ] || download libc6 # its kbuild programs want a newer one than Debian 12's
+[ -z "$suite" ] || download libc6 # its kbuild programs want a newer one than Debian 12's
 for package in "$work"/*.deb; do dpkg -x "$package" "$parts"; done
 
 build=$parts/usr/src/$headers
 # The makefile of the headers includes the common one by the path it has where the package is installed.
 sed -i "s#^include /usr/src/#include $folder/usr/src/#" "$build/Makefile"
-if [ "$arch" = riscv64 ]; then
+if [ -n "$suite" ]; then
     modpost=$(find "$parts/usr/lib" -path '*scripts/mod/modpost')
     real=$folder${modpost#"$parts"}.real-lsb-64
     printf '#!/bin/sh\nexec %s --library-path %s %s "$@"\n' "$folder/usr/lib64/ld-linux-x86-64.so.2" \

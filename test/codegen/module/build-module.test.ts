@@ -38,6 +38,21 @@ t.test('sources of the module, as the dry run says', { skip }, async (t) => {
   }
 });
 
+t.test('weights for a module that they are linked into', { skip }, async (t) => {
+  const args = ['--out', 'linked', '--single-file'];
+  const planned = await run([...args, '--dry-run', '--json']);
+  const files: { path: string; bytes: number | null }[] = JSON.parse(planned.stdout).dryRun.files;
+  const built = await run(args);
+  t.equal(built.code, 0, built.stderr);
+  const blob = join(work, 'linked', 'module', 'model.blob');
+  const other = join(work, 'bundle', 'model.blob');
+  t.equal(files.find(({ path }) => path === blob)?.bytes, statSync(blob).size);
+  t.ok(readFileSync(blob).equals(readFileSync(other)));
+  t.match(readFileSync(join(work, 'linked', 'module', 'names.h'), 'utf8'), /EM_WEIGHTS_LINKED 1/);
+  const manifest = JSON.parse(readFileSync(join(work, 'linked', 'manifest.json'), 'utf8'));
+  t.equal(manifest.kernelModule.firmware, null);
+});
+
 t.test('a makefile that fails leaves no bundle', { skip }, async (t) => {
   const headers = join(work, 'headers');
   mkdirSync(join(headers, 'include', 'config'), { recursive: true });

@@ -3,6 +3,7 @@ import t from 'tap';
 import type { BuildOptions } from '../../../codegen/build-options.js';
 import { checkModuleRequest } from '../../../codegen/module/build-module.js';
 import {
+  maxLinkedBlobBytes,
   maxModuleBlobBytes,
   requireKernelModeTarget,
   requireModuleSize,
@@ -27,6 +28,11 @@ t.test('100 MB of weights are allowed, a byte more is not', async (t) => {
   t.throws(() => requireModuleSize(101e6), { code: 'EM5001', message: /101\.0 MB.*100\.0 MB/s });
 });
 
+t.test('weights that are linked into the module have a smaller limit', async (t) => {
+  t.doesNotThrow(() => requireModuleSize(maxLinkedBlobBytes, true));
+  t.throws(() => requireModuleSize(maxLinkedBlobBytes + 1, true), { code: 'EM5001', message: /single-file/ });
+});
+
 t.test('vector registers are used in kernel mode where it is said how', async (t) => {
   for (const target of targets) {
     t.doesNotThrow(() => requireKernelModeTarget(target), target.name);
@@ -46,7 +52,7 @@ t.test('half of a kernel stack is allowed', async (t) => {
 t.test('options that do not go together', async (t) => {
   t.equal(checkModuleRequest(options({})), null);
   t.throws(() => checkModuleRequest(options({ kernelHeaders: '/x' })), { code: 'EM1202' });
-  t.throws(() => checkModuleRequest(options({ kernelModule: true, singleFile: true })), { code: 'EM1202' });
+  t.match(checkModuleRequest(options({ kernelModule: true, singleFile: true })), { linked: true });
   const missing = options({ kernelModule: true, kernelHeaders: '/nowhere' });
   t.throws(() => checkModuleRequest(missing), { code: 'EM5002' });
 });
