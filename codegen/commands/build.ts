@@ -67,7 +67,9 @@ const options = {
   context: integer('positions of the KV cache', contextRange, null, "the model's, at most 2048"),
   toolchain: text('gcc|clang|zig|PATH', 'C compiler', 'the first of the target that can be used'),
   'no-fetch': flag('where there is no C compiler, do not have npm fetch zig (86 MB), but fail'),
-  'single-file': flag('put the weights into bin/em-run, and into the kernel module: one file for the board instead of two'),
+  'single-file': flag(
+    'put the weights into bin/em-run, and into the kernel module: one file for the board instead of two',
+  ),
   'kernel-module': flag('add a Linux module that answers through /dev/embed_model: module/'),
   'kernel-headers': text(
     'DIR',
