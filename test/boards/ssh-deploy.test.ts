@@ -266,7 +266,7 @@ t.test('doctor with a board: a line for everything, and what to do', { skip }, a
   await sshd.stop();
   const gone = embedModel(['doctor', '--board', 'pi'], sshd);
   t.equal(gone.status, 3);
-  t.match(gone.stdout, /fail {2}connection {2}EM4010.*ECONNREFUSED\n.*fix: check that it is on/);
+  t.match(gone.stdout, /fail {2}connection {2}EM4010.*ECONNREFUSED.*\n.*fix: check that it is on/);
 });
 
 t.test('boards list and check, from a folder with a boards.json', { skip: noSshd }, async (t) => {
