@@ -14,7 +14,7 @@ export const kernelDiagnostics = {
   },
   EM5003: {
     what: 'target has no code for kernel mode',
-    fix: 'set kernelModeVectors (kernel_fpu, kernel_neon) in the file of the target, or build for a target in general registers: x86_64-swar, aarch64-swar, riscv-u74',
+    fix: 'set kernelModeVectors in the file of the target, or build for x86_64-swar, aarch64-swar or riscv-u74, in general registers',
     exit: 2,
   },
   EM5004: {
