@@ -2,6 +2,7 @@
 import type { Place } from '../deploy/machine.js';
 import type { Target } from '../targets/target.js';
 import type { SamplingSettings } from './bundle/manifest.js';
+import type { RangeMethod } from './calibrate/range-methods.js';
 import type { Plan } from './quantize/plan.js';
 import type { Method } from './quantize/quantize-model.js';
 
@@ -33,6 +34,8 @@ export interface BuildOptions {
   readonly method?: Method;
   /** Text or .u16 file to calibrate with; null: the bundled model's, or text sampled from the model. */
   readonly calibration: string | null;
+  /** How scales of int8 activations are fixed at build time; absent or null: they are found at run time, token by token. */
+  readonly staticActivations?: RangeMethod | null;
   /** Text file whose tokens the vocabulary is cut down to; null: all tokens stay. */
   readonly pruneVocab?: string | null;
   /** Scales that a .crystal file of version 1 lacks, as JSON; absent or null: fitted to the calibration text where needed. */

@@ -224,5 +224,8 @@ async function calibrateModel(
       ? (own() ??
         (await sampleCalibrationText(graph, weights, algebra, source.checkpoint.config.bosId, context)))
       : readCalibration(file, source.tokenizer, graph.vocabSize);
-  return { text, calibration: await calibrate(graph, weights, algebra, text, context) };
+  return {
+    text,
+    calibration: await calibrate(graph, weights, algebra, text, context, options.staticActivations),
+  };
 }

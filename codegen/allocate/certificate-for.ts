@@ -23,6 +23,7 @@ export async function certificateFor(
   if (auto !== null) return auto.certification;
   if (
     solved !== null &&
+    (options.staticActivations ?? null) === null && // it was measured with dynamic ones
     solved.quantizedSha256 === quantizedSha256 &&
     solved.context === model.graph.context
   ) {

@@ -25,11 +25,23 @@ export function quantizeVector(
     out.fill(0, outOffset, outOffset + count);
     return { mantissa: 2 ** 29, shift: 0 };
   }
-  const shift = bitLength(max) - 15;
-  const max15 = roundShift(max, shift); // in [2^14, 2^15]
+  return quantizeClamped(values, offset, count, max, out, outOffset);
+}
+
+/** The same with a largest magnitude in [1, 2^31 - 1] that is given: values beyond it count as it. */
+export function quantizeClamped(
+  values: Int32Array,
+  offset: number,
+  count: number,
+  largest: number,
+  out: Int8Array,
+  outOffset: number,
+): TokenScale {
+  const shift = bitLength(largest) - 15;
+  const max15 = roundShift(largest, shift); // in [2^14, 2^15]
   const reciprocal = Math.floor((127 * 2 ** 23) / max15); // at most 127 * 2^9
   for (let i = 0; i < count; i++) {
-    const v = roundShift(values[offset + i]!, shift);
+    const v = roundShift(Math.max(-largest, Math.min(largest, values[offset + i]!)), shift);
     out[outOffset + i] = (v * reciprocal + 0x400000) >> 23;
   }
   return { mantissa: max15 * 32768, shift };

@@ -6,6 +6,7 @@ import type { Graph } from '../graph/graph.js';
 import { breathe, type StageContext } from '../progress.js';
 import { FloatEvaluator, type FloatWeights } from './float-evaluator.js';
 import type { LinearAlgebra } from './linear-algebra.js';
+import { MagnitudesByRange, type RangeMethod } from './range-methods.js';
 
 /** Token ids to calibrate with, and where they came from. */
 export interface CalibrationText {
@@ -27,18 +28,23 @@ const MAX_TOKENS = 4096;
 /** Tokens that go through the model at a time. */
 const CHUNK = 64;
 
-/** Runs the text through the float model in windows of the context. */
+/** Runs the text through the float model in windows of the context. `inputs`: how scales of quantize ops are fixed; null: they are not. */
 export async function calibrate(
   graph: Graph,
   weights: FloatWeights,
   algebra: LinearAlgebra,
   text: CalibrationText,
   { progress, signal }: StageContext,
+  inputs: RangeMethod | null = null,
 ): Promise<Calibration> {
   const ids = Int32Array.from({ length: Math.min(text.ids.length, MAX_TOKENS) }, (_, i) => text.ids[i]!);
   const ranges = new Map<string, number>();
+  const magnitudes = new MagnitudesByRange();
   const evaluator = new FloatEvaluator(graph, weights, algebra, {
     observe: (range, magnitude) => ranges.set(range, Math.max(magnitude, ranges.get(range) ?? 0)),
+    ...(inputs === null
+      ? {}
+      : { quantized: (range: string, values: Float32Array) => magnitudes.add(range, values) }),
   });
   progress.begin('calibrate', ids.length, 'token');
   for (let window = 0; window < ids.length; window += graph.context) {
@@ -58,6 +64,7 @@ export async function calibrate(
       why: `its values reach ${broken[1]} on the calibration text`,
     });
   }
+  if (inputs !== null) for (const [range, largest] of magnitudes.ranges(inputs)) ranges.set(range, largest);
   progress.end(`${ids.length} tokens of ${text.source}`);
   const sha256 = createHash('sha256').update(new Uint8Array(ids.buffer)).digest('hex');
   return { ranges, source: text.source, sha256, tokens: ids.length };

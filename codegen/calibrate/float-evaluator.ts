@@ -2,6 +2,7 @@
 import { allOps, bufferOf, type Graph, type Op } from '../graph/graph.js';
 import { definitionOf } from '../ops/index.js';
 import type { FloatState } from '../ops/op.js';
+import { inputRange } from './input-ranges.js';
 import type { LinearAlgebra } from './linear-algebra.js';
 
 /** Where the evaluator gets its parameters: the checkpoint, or quantized weights as real numbers. */
@@ -21,6 +22,8 @@ export interface FloatEvaluatorOptions {
   readonly observe?: (range: string, magnitude: number) => void;
   /** Called with the inputs float32[tokens x columns] of a matrix before they are multiplied. */
   readonly input?: (matrix: string, x: Float32Array, tokens: number) => void;
+  /** Called with what a quantize op reads, by its name among ranges (inputRange). */
+  readonly quantized?: (range: string, values: Float32Array) => void;
   /** Called after each op with its outputs, for comparison op by op. */
   readonly trace?: (op: Op, layer: number, index: number, values: Float32Array) => void;
 }
@@ -81,6 +84,8 @@ export class FloatEvaluator {
     for (const [i, op] of ops.entries()) {
       const definition = definitionOf(op.kind);
       definition.float(op, state);
+      if (op.kind === 'quantize')
+        this.options.quantized?.(inputRange(layer, op.name), state.buffer(op.input));
       if (this.options.trace === undefined) continue;
       for (const name of definition.writes(op)) {
         if (bufferOf(this.graph, name).kind === 'int32')

@@ -1,5 +1,6 @@
 /** embed-model build: from a checkpoint to a bundle that was proved. */
 import { type AutoOptions, type BuildOptions, MAX_LOSS } from '../build-options.js';
+import type { RangeMethod } from '../calibrate/range-methods.js';
 import { EmbedError } from '../diagnostics/error.js';
 import { namedPlans } from '../quantize/plan.js';
 import { defineCommand } from './command.js';
@@ -8,6 +9,13 @@ import { byteCount, flag, integer, type OptionValues, oneOf, percentage, prompt,
 import { buildSummary } from './result-summary.js';
 import { contextRange, exclusive, threadsOption, tokensOption } from './run-options.js';
 
+const rangeMethods = [
+  'min-max',
+  'moving-average',
+  'percentile',
+  'kl',
+  'mse',
+] as const satisfies readonly RangeMethod[];
 const groupSizes = { '32': 32, '64': 64, '128': 128 } as const;
 
 const options = {
@@ -53,6 +61,18 @@ const options = {
     'FILE',
     'text file, or .u16 file of token ids: shows how large activations get, and what GPTQ fits weights to',
     "the model's own, or text sampled from it",
+  ),
+  activations: oneOf(
+    'dynamic|static',
+    'scales of int8 activations: found for every token at run time, or fixed by calibration',
+    ['dynamic', 'static'],
+    'dynamic',
+  ),
+  'static-range': oneOf(
+    'min-max|moving-average|percentile|kl|mse',
+    'how calibration fixes the scales of static activations',
+    rangeMethods,
+    'kl',
   ),
   'prune-vocab': text(
     'FILE',
@@ -161,6 +181,7 @@ async function buildOptions(values: OptionValues<typeof options>): Promise<Build
     validation: values.validation,
     method: values.method ?? 'gptq',
     calibration: values.calibration,
+    staticActivations: staticActivations(values.activations, values['static-range']),
     pruneVocab: values['prune-vocab'],
     scales: values.scales,
     context: values.context,
@@ -190,4 +211,12 @@ function autoOptions(values: OptionValues<typeof options>): AutoOptions | null {
   function refuse(option: string): never {
     throw exclusive(`--quantize ${quantize}`, option);
   }
+}
+
+/** How static scales are fixed; null where they are not static. */
+function staticActivations(activations: string | null, range: RangeMethod | null): RangeMethod | null {
+  if (activations === 'static') return range ?? 'kl';
+  if (range === null) return null;
+  const why = 'it fixes the scales of static activations, and these are dynamic';
+  throw new EmbedError('EM1202', { where: '--static-range', why, fix: 'add --activations static' });
 }

@@ -10,7 +10,6 @@ export const laterCommands: Readonly<Record<string, string>> = {};
 
 /** By name without dashes. */
 export const laterOptions: Readonly<Record<string, string>> = {
-  activations: 'activations are quantized dynamically, with a scale a token',
   search: ownPlan,
   generations: ownPlan,
 };

@@ -1,4 +1,6 @@
 /** Lowering: graph, quantized matrices and calibrated ranges become steps of pure integers. */
+
+import { inputRange } from '../calibrate/input-ranges.js';
 import type { Graph, Op } from '../graph/graph.js';
 import { definitionOf, type Step } from '../ops/index.js';
 import type { Lowering } from '../ops/op.js';
@@ -25,7 +27,7 @@ export interface LoweringInput {
   /** With the gains of their ops in their row scales (foldGains). */
   readonly matrices: ReadonlyMap<string, QuantizedMatrix>;
   readonly vector: (name: string) => Float32Array;
-  /** Largest magnitude that calibration saw, by range. */
+  /** Largest magnitude that calibration saw, by range; with fixed scales also of what quantize ops read (inputRange). */
   readonly ranges: ReadonlyMap<string, number>;
 }
 
@@ -44,6 +46,7 @@ export function lower(input: LoweringInput): IntegerModel {
   const used = new Map<string, QuantizedMatrix>();
   const formats = new Map<string, number>();
   const gains = gainsOf(graph);
+  let layer = -1;
   const lowering: Lowering = {
     graph,
     matrix: (name, gain = 1) => {
@@ -52,6 +55,7 @@ export function lower(input: LoweringInput): IntegerModel {
     },
     vector: input.vector,
     fraction: (range) => fractionBits(required(input.ranges, range)),
+    largestInput: (name) => input.ranges.get(inputRange(layer, name)) ?? null,
     formatOf: (buffer) => required(formats, buffer),
     setFormat: (buffer, frac) => formats.set(buffer, frac),
   };
@@ -61,7 +65,11 @@ export function lower(input: LoweringInput): IntegerModel {
     return step;
   };
   const prologue = graph.prologue.map(lowerOp);
-  const layers = graph.layers.map((ops) => ops.map(lowerOp));
+  const layers = graph.layers.map((ops, index) => {
+    layer = index;
+    return ops.map(lowerOp);
+  });
+  layer = -1;
   const epilogue = graph.epilogue.map(lowerOp);
   const logitsFrac = required(formats, graph.logits);
   const rope = graph.rope === null ? null : ropeTable(graph.context, graph.rope);

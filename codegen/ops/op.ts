@@ -68,6 +68,8 @@ export interface Lowering {
   vector(name: string): Float32Array;
   /** Bits after the point that the calibration gave a range. */
   fraction(range: string): number;
+  /** The largest magnitude that the calibration fixed for the input of a quantize op; null: found at run time, token by token. */
+  largestInput(name: string): number | null;
   /** The Q format that a buffer holds now. */
   formatOf(buffer: string): number;
   setFormat(buffer: string, frac: number): void;

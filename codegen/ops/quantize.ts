@@ -1,5 +1,6 @@
-/** Quantization of an activation to int8 with one scale a token, before linear ops. */
-import { quantizeVector } from '../arithmetic/activation.js';
+/** Quantization of an activation to int8 before linear ops, with a scale a token, or one that calibration fixed. */
+import { quantizeClamped, quantizeVector } from '../arithmetic/activation.js';
+import { INT32_MAX } from '../arithmetic/fixed.js';
 import { bufferOf } from '../graph/graph.js';
 import type { OpDefinition } from './op.js';
 
@@ -13,6 +14,8 @@ export interface QuantizeOp {
 export interface QuantizeStep {
   readonly kind: 'quantize';
   readonly op: QuantizeOp;
+  /** What 127 stands for, in the Q format of the input: values beyond count as it. Null: the largest magnitude of each token. */
+  readonly largest: number | null;
 }
 
 export const quantize: OpDefinition<QuantizeOp, QuantizeStep> = {
@@ -29,14 +32,29 @@ export const quantize: OpDefinition<QuantizeOp, QuantizeStep> = {
     state.buffer(op.output).set(state.buffer(op.input));
   },
   lower(op, lowering) {
-    lowering.setFormat(op.output, lowering.formatOf(op.input));
-    return { kind: 'quantize', op };
+    const frac = lowering.formatOf(op.input);
+    lowering.setFormat(op.output, frac);
+    const fixed = lowering.largestInput(op.name);
+    const largest = fixed === null ? null : Math.max(1, Math.min(INT32_MAX, Math.round(fixed * 2 ** frac)));
+    return { kind: 'quantize', op, largest };
   },
   integer(step, state) {
     const token = state.quantized(step.op.output);
     const values = state.buffer(step.op.input);
-    token.scale = quantizeVector(values, 0, values.length, token.integers, 0);
+    const { largest } = step;
+    token.scale =
+      largest === null
+        ? quantizeVector(values, 0, values.length, token.integers, 0)
+        : quantizeClamped(values, 0, values.length, largest, token.integers, 0);
   },
-  constants: () => null,
-  view: ({ op }, graph) => ({ input: op.input, output: op.output, width: bufferOf(graph, op.input).width }),
+  constants: ({ largest }) =>
+    largest === null
+      ? null
+      : { type: 'em_quantize_op', fields: [{ name: 'largest', value: `${largest}` }], note: 'fixed scale' },
+  view: ({ op, largest }, graph) => ({
+    input: op.input,
+    output: op.output,
+    width: bufferOf(graph, op.input).width,
+    fixed: largest !== null,
+  }),
 };

@@ -5,10 +5,12 @@
  * A plain run takes each tiny model with one plan on all targets and each model of ../shared with one plan on one target.
  * EMBED_TEST_FULL=1 takes all models with int8, int4 and two mixed plans on all targets.
  */
+
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Manifest } from '../../codegen/bundle/manifest.js';
+import type { RangeMethod } from '../../codegen/calibrate/range-methods.js';
 import { namedPlans, type Plan } from '../../codegen/quantize/plan.js';
 import { findLauncher } from '../../deploy/local.js';
 import { equalsGolden, runRunner } from '../../deploy/run-bundle.js';
@@ -44,6 +46,8 @@ interface Subject {
   readonly prompt: string | null;
   /** Path of the checkpoint, written if need be. */
   readonly place: (t: Test) => string;
+  /** What else the build is asked for. */
+  readonly changes?: { readonly staticActivations: RangeMethod };
 }
 
 /** Builds, runs every combination and compares each with the manifest's golden runs; returns the digests of those. */
@@ -51,7 +55,12 @@ async function proveConforming(
   t: Test,
   model: string,
   prompt: string | null,
-  choice: { readonly target: Target; readonly plan: Plan; readonly toolchain?: string },
+  choice: {
+    readonly target: Target;
+    readonly plan: Plan;
+    readonly toolchain?: string;
+    readonly staticActivations?: RangeMethod | null;
+  },
 ): Promise<string[]> {
   const out = join(temporaryFolder(t), 'bundle');
   const { manifest, warnings } = await buildBundle({
@@ -89,14 +98,18 @@ async function runGolden(
 }
 
 /** A model with some plans on some targets: one digest a plan, whatever the target. */
-function testModel({ name, prompt, place }: Subject, some: readonly Plan[], on: readonly Target[]): void {
+function testModel(
+  { name, prompt, place, changes }: Subject,
+  some: readonly Plan[],
+  on: readonly Target[],
+): void {
   t.test(name, async (t) => {
     const model = place(t);
     for (const plan of some) {
       const found = new Map<string, string[]>();
       for (const target of on) {
         await t.test(`${plan.name} on ${target.name}`, { skip: skips.get(target)! }, async (t) => {
-          const digests = await proveConforming(t, model, prompt, { target, plan });
+          const digests = await proveConforming(t, model, prompt, { target, plan, ...changes });
           found.set(target.name, digests);
           t.comment(`| ${name} | ${plan.name} | ${target.name} | ${digests.join(' ')} |`);
         });
@@ -133,6 +146,17 @@ const families: readonly Subject[] = [
     name: 'nanoGPT without biases',
     prompt: null,
     place: (t) => writeGpt2Checkpoint(temporaryFolder(t), { nano: true, biases: false }),
+  },
+  {
+    name: 'GPT-2 with turned inputs',
+    prompt: null,
+    place: (t) => writeGpt2Checkpoint(temporaryFolder(t), {}, 104),
+  },
+  {
+    name: 'GPT-2 with static activations',
+    prompt: null,
+    place: (t) => writeGpt2Checkpoint(temporaryFolder(t), {}, 96),
+    changes: { staticActivations: 'percentile' },
   },
   { name: 'flat crystal', prompt: null, place: (t) => writeCrystalCheckpoint(temporaryFolder(t), false) },
   { name: 'causal crystal', prompt: null, place: (t) => writeCrystalCheckpoint(temporaryFolder(t), true) },

@@ -211,6 +211,7 @@ t.test('builds that are refused leave nothing behind', async (t) => {
     { options: ['--prompt', 'a'.repeat(400)], error: /EM1204/ },
     { options: ['--calibration', 'empty.u16'], error: /EM2005[\s\S]*it is empty/ },
     { options: ['--quantize', 'int9'], error: /EM1202/ },
+    { options: ['--static-range', 'kl'], error: /EM1202[\s\S]*these are dynamic/ },
     { options: ['--toolchain', 'tcc'], error: /EM1202[\s\S]*tcc/ },
     { options: ['--model', 'none'], error: /EM1001/ },
   ]) {

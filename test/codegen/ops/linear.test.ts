@@ -14,6 +14,7 @@ function lowerWith(exponent: number, inFrac: number, outFrac: number) {
     matrix: () => matrix,
     vector: () => new Float32Array(0),
     fraction: () => outFrac,
+    largestInput: () => null,
     formatOf: () => inFrac,
     setFormat: () => {},
   };

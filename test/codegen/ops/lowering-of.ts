@@ -11,6 +11,7 @@ export function loweringOf(parts: {
   fraction?: number;
   vector?: Float32Array;
   matrix?: QuantizedMatrix;
+  largestInput?: number;
 }): Lowering {
   const formats = new Map(Object.entries(parts.formats));
   return {
@@ -18,6 +19,7 @@ export function loweringOf(parts: {
     matrix: (_, gain = 1) => scaleRows(parts.matrix!, gain),
     vector: () => parts.vector!,
     fraction: () => parts.fraction!,
+    largestInput: () => parts.largestInput ?? null,
     formatOf: (buffer) => formats.get(buffer)!,
     setFormat: (buffer, frac) => formats.set(buffer, frac),
   };

@@ -99,6 +99,31 @@ t.test('quantize keeps the format of its input', async (t) => {
   t.strictSame(token.scale, { mantissa: 2 ** 29, shift: 7 - 15 });
 });
 
+t.test(
+  'quantize with a fixed scale: the same for every token, and what is beyond it is clipped',
+  async (t) => {
+    const op = { kind: 'quantize', name: 'q', input: 'x', output: 'x8' } as const;
+    const step = quantize.lower(op, loweringOf({ formats: { x: 4 }, largestInput: 4 }));
+    t.equal(step.largest, 64);
+    const run = (...values: number[]) => {
+      const token = { integers: new Int8Array(3), scale: { mantissa: 0, shift: 0 } as TokenScale };
+      quantize.integer(
+        step,
+        integerState({ buffers: { x: Int32Array.from(values) }, quantized: { x8: token } }),
+      );
+      return token;
+    };
+    const scale = { mantissa: 2 ** 29, shift: 7 - 15 };
+    t.strictSame(run(64, -32, 0), { integers: Int8Array.of(127, -63, 0), scale });
+    t.strictSame(run(1, 2, 3), { integers: Int8Array.of(2, 4, 6), scale });
+    t.strictSame(run(65, -INT32_MAX, INT32_MAX), { integers: Int8Array.of(127, -127, 127), scale });
+    t.equal(quantize.lower(op, loweringOf({ formats: { x: 4 }, largestInput: 0 })).largest, 1, 'never 0');
+    const { constants } = quantize;
+    t.equal(constants(quantize.lower(op, loweringOf({ formats: { x: 4 } })), { offset: () => '' }), null);
+    t.same(constants(step, { offset: () => '' })?.fields, [{ name: 'largest', value: '64' }]);
+  },
+);
+
 t.test('row multipliers take any gain that a model has', async (t) => {
   const matrix = randomMatrix(new Vectors(16n), { format: 'w8', rows: 2, columns: 3, exponents: [30, 40] });
   for (const headDim of [2, 64, 256]) {

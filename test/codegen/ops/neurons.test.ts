@@ -72,9 +72,12 @@ t.test('an activation and what int8 leaves of it', async (t) => {
     const quantizeOp = { kind: 'quantize', name: 'q', input: 'x', output: 'x8' } as const;
     const residueOp = { kind: 'residue', name: 'r', input: 'x', quantized: 'x8', output: 'r' } as const;
     const state = integerState({ buffers: { x, r }, quantized: { x8: token, r8: rest } });
-    quantize.integer({ kind: 'quantize', op: quantizeOp }, state);
+    quantize.integer({ kind: 'quantize', op: quantizeOp, largest: null }, state);
     residue.integer({ kind: 'residue', op: residueOp }, state);
-    quantize.integer({ kind: 'quantize', op: { ...quantizeOp, input: 'r', output: 'r8' } }, state);
+    quantize.integer(
+      { kind: 'quantize', op: { ...quantizeOp, input: 'r', output: 'r8' }, largest: null },
+      state,
+    );
     const value = ({ integers, scale }: typeof token, i: number) =>
       (integers[i]! * scale.mantissa * 2 ** (scale.shift - 15)) / 127;
     const largest = x.reduce((max, v) => Math.max(max, Math.abs(v)), 0);

@@ -41,9 +41,11 @@ static void gelu_gate(void)
     put_word(em_gate(in[0] ? em_gelu_erf_table : em_gelu_tanh_table, EM_GELU_STEP_BITS, in[1], in[2]));
 }
 
-/* columns, tokens, values: per token its scale and its padded row. */
+/* largest (0: that of each token), columns, tokens, values: per token its scale and its padded row. */
 static void quantize(void)
 {
+    struct em_quantize_op op;
+    op.largest = word();
     em_u32 columns = count_word();
     em_u32 tokens = count_word();
     em_u32 stride = EM_Q8_STRIDE(columns);
@@ -51,7 +53,11 @@ static void quantize(void)
     q8.values = allocate((em_u64)tokens * stride);
     q8.prepared = allocate((em_u64)tokens * EM_PREPARED_BYTES(columns) + 1);
     q8.scale = allocate(tokens * sizeof(*q8.scale));
-    em_quantize(words(columns * tokens), &q8, columns, tokens);
+    if (op.largest == 0) {
+        em_quantize(words(columns * tokens), &q8, columns, tokens);
+    } else {
+        em_quantize_fixed(&op, words(columns * tokens), &q8, columns, tokens);
+    }
     for (em_u32 t = 0; t < tokens; t++) {
         put_word(q8.scale[t].mantissa);
         put_word(q8.scale[t].shift);

@@ -1,5 +1,5 @@
 /** Cases of the fixed-point functions, element-wise ops, quantization and norm, answered by the TypeScript reference. */
-import { quantizeVector } from '../../../codegen/arithmetic/activation.js';
+import { quantizeClamped, quantizeVector } from '../../../codegen/arithmetic/activation.js';
 import { INT32_MAX, scale } from '../../../codegen/arithmetic/fixed.js';
 import { exp2Negative, geluGate, reciprocalSqrt, sigmoid } from '../../../codegen/arithmetic/functions.js';
 import { add } from '../../../codegen/ops/add.js';
@@ -173,19 +173,23 @@ function ropeCase(vectors: Vectors, i: number): KernelCase {
 
 export function quantizeCases(): KernelCase[] {
   const vectors = new Vectors(3n);
-  return Array.from({ length: 30 }, (_, i): KernelCase => {
+  return Array.from({ length: 60 }, (_, i): KernelCase => {
     const columns = [1, 31, 32, 33, 100, 512][i % 6]!;
     const tokens = 1 + (i % 3);
     const values = vectors.activations(columns * tokens, i);
-    if (i >= 20) values.set(values.map((v) => v >> (i - 5)));
+    if (i >= 20) values.set(values.map((v) => v >> Math.max(0, (i % 30) - 5)));
+    const largest = i < 30 ? 0 : [1, INT32_MAX, 2 ** 15, vectors.between(1, 2 ** 24)][i % 4]!;
     const expected: number[] = [];
     for (let token = 0; token < tokens; token++) {
       const row = new Int8Array(Math.ceil(columns / 64) * 64);
-      const { mantissa, shift } = quantizeVector(values, token * columns, columns, row, 0);
+      const { mantissa, shift } =
+        largest === 0
+          ? quantizeVector(values, token * columns, columns, row, 0)
+          : quantizeClamped(values, token * columns, columns, largest, row, 0);
       expected.push(mantissa, shift, ...row);
     }
-    const input = [operation.quantize, columns, tokens, ...values];
-    return { name: `quantize ${tokens} x ${columns}, case ${i}`, input, expected };
+    const input = [operation.quantize, largest, columns, tokens, ...values];
+    return { name: `quantize ${tokens} x ${columns}, largest ${largest}, case ${i}`, input, expected };
   });
 }
 
