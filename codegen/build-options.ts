@@ -12,6 +12,8 @@ export const MAX_LOSS = 0.02;
 export interface AutoOptions {
   /** Most bytes of the blob; null: as few as maxLoss allows. */
   readonly maxBytes: number | null;
+  /** In which each allocation evolves before it is quantized; absent: 0, none does. */
+  readonly generations?: number;
   /** Whether the user said so: then it is told where there is too little text for it. */
   readonly asked: boolean;
 }

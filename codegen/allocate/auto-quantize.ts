@@ -45,6 +45,8 @@ export interface AutoInput {
   readonly maxLoss: number;
   /** Most bytes of the blob; null: as few as maxLoss allows. */
   readonly maxBytes: number | null;
+  /** In which each allocation evolves; 0: none does. */
+  readonly generations: number;
   /** Whether programs may be compiled and run; without, plans are judged in float and nothing is certified. */
   readonly measure: boolean;
 }
@@ -126,6 +128,7 @@ class AutoRun {
           maxBytes: maxBytes === null ? null : maxBytes - besides,
           certifiedPositions: positions,
         },
+        generations: input.generations,
         measureEmitted: measurable ? measureEmitted : null,
       },
       context,

@@ -2,6 +2,7 @@
 import type { ValidationReport } from '../evaluate/validation-report.js';
 import type { Plan } from '../quantize/plan.js';
 import type { Method } from '../quantize/quantize-model.js';
+import type { Evolution } from './evolve-allocation.js';
 import type { Sensitivity } from './sensitivity.js';
 
 /** A text and how much of it was used. */
@@ -26,6 +27,12 @@ export const rungs = [
 ] as const;
 export type Rung = (typeof rungs)[number];
 
+/** How an allocation became the plan of a variant: all children of all generations, and how each did. */
+export interface EvolutionRecord extends Omit<Evolution, 'allocation'> {
+  /** As it was allocated: the first parent, whose fitness is `start`. */
+  readonly from: Plan;
+}
+
 /** One plan with the integers that a method found for it. Losses are ln of a perplexity over that of the checkpoint. */
 export interface Variant {
   readonly rung: Rung;
@@ -39,6 +46,8 @@ export interface Variant {
   readonly bitsPerWeight: number;
   /** Divergence (nats a token) that the sum of the sensitivities predicts; null for a plan that was not allocated. */
   readonly predicted: number | null;
+  /** Null where the plan did not evolve. */
+  readonly evolution: EvolutionRecord | null;
   /** On the allocation text, quantized weights in float. Nats a token; null where only the emitted C was measured. */
   readonly float: { readonly kld: number; readonly lnRatio: number; readonly positions: number } | null;
   /** On the allocation text, by the emitted C; null where the variant was given up before. */

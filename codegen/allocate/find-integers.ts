@@ -47,8 +47,9 @@ export async function findIntegers(
     return { ...found, plan: planned, auto: null, solved: null };
   };
   if (auto === null) return quantize(plan, true);
+  const { maxBytes, generations = 0 } = auto;
   const asShipped = (options.validation ?? null) === null && options.calibration === null;
-  const solved = asShipped && auto.maxBytes === null ? solvedPlan(source) : null;
+  const solved = asShipped && maxBytes === null && generations === 0 ? solvedPlan(source) : null;
   if (solved !== null && solved.certification.threshold === maxLoss) {
     return { ...(await quantize(solved.plan, false)), solved };
   }
@@ -56,7 +57,7 @@ export async function findIntegers(
   if (options.calibration === null && !auto.asked) return quantize(plan, true);
   const validation = readValidationFor(source, graph, options);
   const { groupSize } = plan;
-  const goal = { validation, target, groupSize, maxLoss, maxBytes: auto.maxBytes, measure };
+  const goal = { validation, target, groupSize, maxLoss, maxBytes, generations, measure };
   const found = await autoQuantize({ ...input, ...goal }, context);
   if (found !== null) {
     for (const line of found.record.advice) context.progress.warn(line);

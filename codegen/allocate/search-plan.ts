@@ -1,7 +1,7 @@
 /**
  * Looks for the smallest plan whose loss stays below a limit, or for the one that loses least within a size. Divergences of single
  * matrices add up only nearly, and loss is not divergence: so each plan is quantized and measured, and the next one allocated with
- * what was learnt. When no allocation is good enough, the ladder goes on to more calibration data, the other method and INT8.
+ * what was learnt; where asked, it evolves before it is quantized. When no allocation is good enough, the ladder goes on to more calibration data, the other method and INT8.
  */
 import { DivergenceProbe } from '../calibrate/divergence-probe.js';
 import { dequantizedWeights } from '../calibrate/float-weights.js';
@@ -14,7 +14,9 @@ import { namedPlans, type Plan, resolvePlan } from '../quantize/plan.js';
 import { quantizeGraph } from '../quantize/quantize.js';
 import type { Method } from '../quantize/quantize-model.js';
 import { type Allocation, type BytesOf, closestAllocation, smallestAllocation } from './allocate-bits.js';
-import type { Rung, Variant } from './auto-record.js';
+import type { EvolutionRecord, Rung, Variant } from './auto-record.js';
+import { type Evolution, evolveAllocation } from './evolve-allocation.js';
+import { FormatLibrary } from './format-library.js';
 import { planOf } from './plan-of.js';
 import type { Sensitivity, SensitivityInput } from './sensitivity.js';
 
@@ -39,6 +41,8 @@ export interface SearchInput extends Omit<SensitivityInput, 'groupSize'> {
   /** 8 x bytes of all weight tensors over all parameters, from the bytes of all matrices. */
   readonly bitsPerWeight: (bytes: number) => number;
   readonly goal: SearchGoal;
+  /** In which each allocation evolves before it is quantized; 0: it stays as it was solved. */
+  readonly generations: number;
   /** Measures the emitted C on the allocation text; null where it cannot be run. */
   readonly measureEmitted:
     | ((plan: Plan, matrices: Matrices) => Promise<NonNullable<Variant['emitted']>>)
@@ -66,6 +70,9 @@ const FIRST_SLOPE = 1.2;
 const ENOUGH = 0.95;
 const AIM = 0.98;
 const MOST_ALLOCATIONS = 4;
+/** Children of a generation, and the seed that they are drawn from. */
+const OFFSPRING = 8;
+const EVOLUTION_SEED = 1;
 
 /** The least divergence within `maxBytes` where that is given, else the smallest below `maxLoss`; null where not even 4 bits fit. */
 export async function searchPlan(input: SearchInput, context: StageContext): Promise<SearchResult | null> {
@@ -82,7 +89,9 @@ interface Attempt {
 
 class PlanSearch {
   readonly #variants: Variant[] = [];
-  readonly #shares: number[] = [];
+  /** Allocations as they were solved, before any evolution: what the next one is extrapolated from. */
+  readonly #allocated: (Allocation & { readonly share: number })[] = [];
+  #library: FormatLibrary | null = null;
   #best: Attempt | null = null;
 
   constructor(
@@ -112,7 +121,7 @@ class PlanSearch {
     for (let n = 0; n < MOST_ALLOCATIONS; n++) {
       const budget = this.#nextBudget();
       const allocation = budget <= 0 ? null : smallestAllocation(sensitivities, bytesOf, budget);
-      if (allocation === null || this.#variants.some(({ bytes }) => bytes === allocation.bytes)) return;
+      if (allocation === null || this.#allocated.some(({ bytes }) => bytes === allocation.bytes)) return;
       const share = await this.#tryAllocation(rung, allocation, this.input.calibration);
       if (share <= 1 && share >= ENOUGH) return;
       rung = share > 1 ? 'more bits where they help most' : 'fewer bits, because there was room';
@@ -140,14 +149,33 @@ class PlanSearch {
     }
   }
 
-  #tryAllocation(rung: Rung, { formats, divergence }: Allocation, windows: SensitivityInput['calibration']) {
-    return this.#try(
-      rung,
-      planOf(formats, this.input.groupSize, isRotated(this.input.graph)),
-      divergence,
-      formats,
-      windows,
-    );
+  async #tryAllocation(
+    rung: Rung,
+    start: Allocation,
+    windows: SensitivityInput['calibration'],
+  ): Promise<number> {
+    const { groupSize, graph } = this.input;
+    const asPlan = ({ formats }: Allocation) => planOf(formats, groupSize, isRotated(graph));
+    const evolution = await this.#evolve(start);
+    const allocation = evolution?.allocation ?? start;
+    const { formats, divergence } = allocation;
+    const record = evolution === null ? null : recordOf(evolution, asPlan(start));
+    const share = await this.#try(rung, asPlan(allocation), divergence, formats, windows, record);
+    this.#allocated.push({ ...start, share });
+    return share;
+  }
+
+  /** What diverges least on the probe within the bytes of an allocation; null where nothing is to evolve. */
+  async #evolve(start: Allocation): Promise<Evolution | null> {
+    const { input, context } = this;
+    const { sensitivities, bytesOf, generations } = input;
+    if (generations === 0) return null;
+    this.#library ??= await FormatLibrary.build(input, context);
+    const library = this.#library;
+    const fitness: Parameters<typeof evolveAllocation>[0]['fitness'] = (formats) =>
+      library.divergence(formats, context.signal);
+    const drawn = { generations, offspring: OFFSPRING, seed: EVOLUTION_SEED };
+    return evolveAllocation({ start, sensitivities, bytesOf, fitness, ...drawn }, context);
   }
 
   /** Quantizes by GPTQ on the windows, or to nearest without any; measures; returns the share of the limit. */
@@ -157,6 +185,7 @@ class PlanSearch {
     predicted: number | null,
     formats: ReadonlyMap<string, FormatName>,
     windows: SensitivityInput['calibration'] | null,
+    evolution: EvolutionRecord | null = null,
   ): Promise<number> {
     const { input, context } = this;
     const { graph, checkpoint, weights, algebra, groupSize, measureEmitted } = input;
@@ -179,10 +208,9 @@ class PlanSearch {
     const fittedTokens = (windows ?? []).reduce((sum, { length }) => sum + length, 0);
     const bitsPerWeight = input.bitsPerWeight(bytes);
     const common = { rung, plan, method, fittedTokens, bytes, bitsPerWeight };
-    const variant: Variant = { ...common, predicted, float, emitted };
+    const variant: Variant = { ...common, predicted, evolution, float, emitted };
     const share = usedShare(variant, input.goal);
     this.#variants.push(variant);
-    this.#shares.push(share);
     this.#keep({ index: this.#variants.length - 1, share, variant, matrices });
     context.progress.end(describeVariant(variant, share));
     return share;
@@ -205,10 +233,8 @@ class PlanSearch {
    */
   #nextBudget(): number {
     const limit = Math.log1p(this.input.goal.maxLoss);
-    const points = this.#variants
-      .flatMap(({ predicted }, i) =>
-        predicted === null ? [] : [{ x: predicted, y: this.#shares[i]! * limit }],
-      )
+    const points = this.#allocated
+      .map(({ divergence, share }) => ({ x: divergence, y: share * limit }))
       .sort((a, b) => Math.abs(a.y - AIM * limit) - Math.abs(b.y - AIM * limit));
     const [one, two] = points;
     if (one === undefined) return (AIM * limit - INTEGER_COST) / FIRST_SLOPE / 1.15; // noise of the measurements
@@ -234,6 +260,10 @@ export function usedShare(
   const later = certifiedPositions === null ? 0 : own * Math.sqrt(positions / certifiedPositions);
   const noise = ERRORS_95 * later + ERRORS_90 * Math.hypot(own, later);
   return (Math.max(kld, lnRatio) + noise) / Math.log1p(maxLoss);
+}
+
+function recordOf({ seed, start, history, fitness }: Evolution, from: Plan): EvolutionRecord {
+  return { seed, from, start, history, fitness };
 }
 
 const describeShare = (share: number) =>

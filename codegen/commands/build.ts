@@ -16,6 +16,8 @@ const rangeMethods = [
   'kl',
   'mse',
 ] as const satisfies readonly RangeMethod[];
+/** Generations where --search evolve says no more. */
+const GENERATIONS = 10;
 const groupSizes = { '32': 32, '64': 64, '128': 128 } as const;
 
 const options = {
@@ -46,6 +48,18 @@ const options = {
     '2%',
   ),
   'max-bytes': byteCount('most bytes of the blob; auto looks for the least loss within them'),
+  search: oneOf(
+    'greedy|evolve',
+    'how auto allocates bits: as the sensitivities of the matrices add up, or then also by trying what changes of that allocation do',
+    ['greedy', 'evolve'],
+    'greedy',
+  ),
+  generations: integer(
+    'generations of 8 changed plans that each allocation evolves in',
+    { min: 1, max: 1000 },
+    null,
+    String(GENERATIONS),
+  ),
   validation: text(
     'FILE',
     'text file, or .u16 file of token ids: auto chooses by its first half; its second half certifies what was built',
@@ -201,16 +215,27 @@ async function buildOptions(values: OptionValues<typeof options>): Promise<Build
 
 /** Null where a plan was asked for. Throws EM1208 for options that only a search can use, or cannot use. */
 function autoOptions(values: OptionValues<typeof options>): AutoOptions | null {
-  const { quantize, method, 'max-bytes': maxBytes } = values;
+  const { quantize, method, search, 'max-bytes': maxBytes } = values;
+  const generations = generationsOf(search, values.generations);
   if (quantize === null || quantize === 'auto') {
+    if (method === 'nearest' && search !== null) throw exclusive(`--search ${search}`, '--method nearest');
     if (method === 'nearest') return quantize === null ? null : refuse('--method nearest');
-    return { maxBytes, asked: quantize === 'auto' };
+    return { maxBytes, generations, asked: quantize === 'auto' || search !== null };
   }
+  if (search !== null) return refuse('--search');
   return maxBytes === null ? null : refuse('--max-bytes');
 
   function refuse(option: string): never {
     throw exclusive(`--quantize ${quantize}`, option);
   }
+}
+
+/** 0 where nothing evolves. */
+function generationsOf(search: string | null, generations: number | null): number {
+  if (search === 'evolve') return generations ?? GENERATIONS;
+  if (generations === null) return 0;
+  const why = 'it says for how long plans evolve, and none does';
+  throw new EmbedError('EM1202', { where: '--generations', why, fix: 'add --search evolve' });
 }
 
 /** How static scales are fixed; null where they are not static. */

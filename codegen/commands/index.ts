@@ -12,7 +12,6 @@ import { evaluate } from './evaluate.js';
 import { exportCommand } from './export.js';
 import { help } from './help.js';
 import { inspect } from './inspect.js';
-import { laterCommands, notThereYet } from './later.js';
 import { report } from './report.js';
 import { run } from './run.js';
 import { targetsCommand } from './targets.js';
@@ -35,11 +34,10 @@ export const commands: readonly Command[] = [
   help,
 ];
 
-/** Throws EM1201 for a name that is no command's, EM1206 for one that is planned. */
+/** Throws EM1201 for a name that is no command's. */
 export function findCommand(name: string): Command {
   const found = commands.find((command) => command.name === name);
   if (found !== undefined) return found;
-  if (Object.hasOwn(laterCommands, name)) throw notThereYet(`command ${name}`, laterCommands[name]);
   const names = commands.map((command) => command.name);
   const nearest = nearestName(name, names);
   throw new EmbedError('EM1201', {

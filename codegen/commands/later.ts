@@ -1,18 +1,5 @@
-/**
- * Commands and options of the command line's contract that this version does not have: what there is instead.
- */
+/** What the command line's contract has and this version does not: what there is instead. */
 import { EmbedError } from '../diagnostics/error.js';
-
-const ownPlan =
-  'write a PLAN.json by hand and give it to --quantize; embed-model inspect CHECKPOINT shows sizes';
-
-export const laterCommands: Readonly<Record<string, string>> = {};
-
-/** By name without dashes. */
-export const laterOptions: Readonly<Record<string, string>> = {
-  search: ownPlan,
-  generations: ownPlan,
-};
 
 /** EM1206. */
 export function notThereYet(where: string, instead: string): EmbedError {

@@ -8,7 +8,6 @@ import { nearestName } from '../diagnostics/nearest-name.js';
 import type { Command } from './command.js';
 import { type GlobalOptionName, globalOptions } from './global-options.js';
 import { commands, findCommand } from './index.js';
-import { laterOptions, notThereYet } from './later.js';
 import type { OptionTable, OptionValues } from './option.js';
 
 export interface CommandLine {
@@ -127,7 +126,6 @@ function givenValue(
 
 function unknownOption(rawName: string, command: Command): EmbedError {
   const name = rawName.replace(/^-+/, '');
-  if (Object.hasOwn(laterOptions, name)) return notThereYet(rawName, laterOptions[name]);
   const why = `embed-model ${command.name} has no option ${rawName}`;
   const takers = commands.filter((other) => Object.hasOwn(other.options, name)).map((other) => other.name);
   if (takers.length > 0) {

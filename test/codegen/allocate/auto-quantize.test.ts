@@ -10,7 +10,7 @@ import type { BuildOptions } from '../../../codegen/build-options.js';
 import { hostTarget } from '../../../codegen/evaluate/host-target.js';
 import { build } from '../../../codegen/pipeline.js';
 import { planBuild } from '../../../codegen/plan-build.js';
-import { namedPlans } from '../../../codegen/quantize/plan.js';
+import { namedPlans, resolvePlan } from '../../../codegen/quantize/plan.js';
 import { encodeFloats } from '../checkpoint/safetensors-writer.js';
 import { tinyShapes, tinyValues, writeTinyModel } from '../checkpoint/tiny-model.js';
 import { quietContext } from '../evaluate/tiny-bundle.js';
@@ -74,6 +74,7 @@ t.test('auto', { skip: obstacle }, async (t) => {
     const report = readFileSync(join(bundle, 'report', 'validation_report.json'), 'utf8');
     t.same(JSON.parse(report), record.certification);
     t.equal(record.sensitivities.length, manifest.tensors.length);
+    t.ok(record.variants.every(({ evolution }) => evolution === null));
     const [cache] = readdirSync(join(folder, 'cache', 'embed-model', 'sensitivities'));
     t.ok(cache!.endsWith('.jsonl'));
 
@@ -104,6 +105,33 @@ t.test('auto', { skip: obstacle }, async (t) => {
     const { manifest } = await build(most(20_000), quietContext());
     t.ok(manifest.memory.blobBytes <= 20_000);
     await t.rejects(build(most(3000), quietContext()), { code: 'EM2031', why: /3000 are allowed/ });
+  });
+
+  await t.test('allocations evolve where that is asked for, and the record holds everyone', async (t) => {
+    const auto = { maxBytes: 16_700, generations: 3, asked: true };
+    const evolve = (name: string) => build(options(name, { auto, run: false }), quietContext());
+    const { bundle, manifest } = await evolve('evolved');
+    t.ok(manifest.memory.blobBytes <= auto.maxBytes);
+    const record = recordOf(bundle);
+    const { plan, bytes, evolution } = record.variants[record.chosen]!;
+    t.same(manifest.plan, plan, 'the bundle holds what evolved');
+    const { from, start, history, fitness } = evolution!;
+    t.equal(history.length, 3);
+    const everyone = history.flatMap(({ population }) => population);
+    t.ok(everyone.length > 3);
+    t.equal(fitness, Math.min(start, ...everyone.map((child) => child.fitness)));
+    const named = manifest.tensors.map(({ name }) => ({ name, aliases: [] }));
+    const inherited = resolvePlan(from, named, 'from');
+    let best = start;
+    for (const { population, best: found } of history) {
+      const parent = population.find((child) => child.fitness === found);
+      if (found < best) for (const { matrix, to } of parent!.changes) inherited.set(matrix, to);
+      best = found;
+    }
+    t.same(new Map(manifest.tensors.map(({ name, format }) => [name, format])), inherited);
+    t.ok(fitness < start, `${start} -> ${fitness}`);
+    t.equal(bytes, everyone.find((child) => child.fitness === fitness)!.bytes);
+    t.same(recordOf((await evolve('evolved again')).bundle), record, 'deterministic');
   });
 
   await t.test('a plan that was asked for is certified as well', async (t) => {

@@ -31,6 +31,7 @@ const search = async (goal: Partial<SearchGoal>, rest: Partial<SearchInput> = {}
     {
       ...problem,
       ...{ sensitivities: await sensitivities, moreCalibration: null, bytesOf, measureEmitted: null },
+      generations: 0,
       bitsPerWeight: (bytes) => bytes,
       goal: { maxLoss: 0.02, maxBytes: null, certifiedPositions: null, ...goal },
       ...rest,

@@ -53,7 +53,12 @@ t.test('methods that were compared', async (t) => {
 t.test('a search', async (t) => {
   const one = (rung: Variant['rung'], bytes: number, change: Partial<Variant> = {}): Variant => ({
     ...{ rung, plan: namedPlans.int4!, method: 'gptq', fittedTokens: 900, bytes, bitsPerWeight: bytes / 100 },
-    ...{ predicted: 0.01, float: { kld: 0.012, lnRatio: 0.015, positions: 100 }, emitted: null },
+    ...{
+      predicted: 0.01,
+      evolution: null,
+      float: { kld: 0.012, lnRatio: 0.015, positions: 100 },
+      emitted: null,
+    },
     ...change,
   });
   const emitted = { kld: 0.014, lnRatio: 0.017, upper95: 0.019, positions: 90 };

@@ -212,6 +212,11 @@ t.test('builds that are refused leave nothing behind', async (t) => {
     { options: ['--calibration', 'empty.u16'], error: /EM2005[\s\S]*it is empty/ },
     { options: ['--quantize', 'int9'], error: /EM1202/ },
     { options: ['--static-range', 'kl'], error: /EM1202[\s\S]*these are dynamic/ },
+    { options: ['--search', 'anneal'], error: /EM1202[\s\S]*greedy, evolve/ },
+    { options: ['--search', 'evolve', '--generations', '0'], error: /EM1202[\s\S]*from 1 to 1000/ },
+    { options: ['--generations', '3'], error: /EM1202[\s\S]*add --search evolve/ },
+    { options: ['--search', 'evolve', '--method', 'nearest'], error: /EM1208[\s\S]*exclude each other/ },
+    { options: ['--quantize', 'int4', '--search', 'evolve'], error: /EM1208[\s\S]*exclude each other/ },
     { options: ['--toolchain', 'tcc'], error: /EM1202[\s\S]*tcc/ },
     { options: ['--model', 'none'], error: /EM1001/ },
   ]) {

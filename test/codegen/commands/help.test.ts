@@ -1,7 +1,6 @@
 import t from 'tap';
 import { commandHelp, helpDocument, programHelp } from '../../../codegen/commands/help-text.js';
 import { commands } from '../../../codegen/commands/index.js';
-import { laterOptions } from '../../../codegen/commands/later.js';
 import { parseCommandLine } from '../../../codegen/commands/parse-command-line.js';
 
 /** The words of a command line as a shell would take them, for those that examples use. */
@@ -20,8 +19,6 @@ t.test('pages of commands', async (t) => {
       t.match(page, new RegExp(`^ {2}--${name}( |$)`, 'm'), name);
     for (const part of ['usage:', 'examples:', 'exit codes:', '--json'])
       t.match(page, part, `${command.name}: ${part}`);
-    for (const name of Object.keys(laterOptions))
-      t.notMatch(page, new RegExp(`--${name}\\b`), `no --${name}`);
   }
 });
 

@@ -1,6 +1,5 @@
 import t, { type Test } from 'tap';
 import { commands } from '../../../codegen/commands/index.js';
-import { laterCommands, laterOptions } from '../../../codegen/commands/later.js';
 import { parseCommandLine } from '../../../codegen/commands/parse-command-line.js';
 import { expectError } from '../checkpoint/expect-error.js';
 
@@ -71,22 +70,5 @@ t.test('--help asks for nothing', async (t) => {
   for (const { name } of commands) {
     t.equal(parseCommandLine([name, '--help']).globals.help, true, name);
     t.equal(parseCommandLine([name, '-h']).globals.help, true, `${name} -h`);
-  }
-});
-
-t.test('what is planned says what there is instead', async (t) => {
-  for (const name of Object.keys(laterCommands)) refused(t, 'EM1206', /planned/, name);
-  for (const name of Object.keys(laterOptions))
-    refused(t, 'EM1206', new RegExp(`^--${name}: planned`), `run dir --${name} x`);
-});
-
-t.test('no planned option is there already', async (t) => {
-  for (const { name, options } of commands) {
-    t.same(
-      Object.keys(options).filter((option) => option in laterOptions),
-      [],
-      name,
-    );
-    t.notOk(name in laterCommands);
   }
 });
