@@ -1,7 +1,8 @@
 // Writes solution.json, the solved plan and certificate of the bundled model, from a bundle of it:
 //   embed-model build --target x86_64-avx2 --quantize auto --validation TEXT --out BUNDLE
 //   node scripts/write-solution.mjs BUNDLE
-// The validation text must not be the one in the model's folder, and is used for nothing else.
+// The validation text must not be the one in the model's folder. Its first half judged the plans that auto tried; its second half,
+// used for nothing else, certified the plan that it chose.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundledModelPath } from '../dist/codegen/checkpoint/model-source.js';
