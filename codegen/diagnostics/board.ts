@@ -87,6 +87,11 @@ export const boardDiagnostics = {
     fix: 'build it with --bare-metal virt-aarch64-uboot or virt-riscv64-uboot',
     exit: 2,
   },
+  EM4026: {
+    what: 'board is left in U-Boot, which has no system for this',
+    fix: 'use embed-model deploy with a bundle of --bare-metal; or boot its system and take uboot out of boards.json',
+    exit: 2,
+  },
   EM4030: {
     what: 'board is locked',
     fix: 'wait with --wait 10m; if its owner is gone for good: embed-model boards unlock --force',

@@ -38,6 +38,8 @@ export interface SerialSettings {
   readonly passwordEnv?: string;
   /** Regular expression for the end of the prompt. */
   readonly prompt?: string;
+  /** How bundles get there: chunks of the script on the board, or its receiver (rb, rx); chunks where it is not given. */
+  readonly upload?: 'chunks' | 'ymodem';
   readonly uboot?: UBootSettings;
 }
 

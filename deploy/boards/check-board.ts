@@ -39,6 +39,11 @@ export async function checkBoard(
     ...{ memoryBytes: facts?.memoryBytes ?? null, fits: board.target },
   });
   const check = async (reached: Board): Promise<BoardCheck> => {
+    const uBoot = await uBootOf(reached, options.signal);
+    if (uBoot !== null) {
+      address = uBoot.address;
+      return { ...found(null, null), kernel: uBoot.version };
+    }
     const link = await openLink(reached, options);
     address = link.address;
     try {
@@ -67,4 +72,17 @@ export async function checkBoard(
     if (error instanceof EmbedError) return found(`${error.code}: ${error.what}: ${error.why}`, error.fix);
     throw error;
   }
+}
+
+/** What answers on the console of a board that is left in U-Boot; null for other boards. Throws EM4014, EM4020, EM4021. */
+async function uBootOf(
+  { transport, limits }: Board,
+  signal: AbortSignal,
+): Promise<{ readonly address: string; readonly version: string | null } | null> {
+  if (transport.kind !== 'serial' || transport.serial.uboot === undefined) return null;
+  const { defaultBaud, UBootConsole } = await import('../u-boot/u-boot-console.js');
+  const { port, baud = defaultBaud } = transport.serial;
+  const console = await UBootConsole.open(transport.serial, { timeoutMs: limits.connect * 1000, signal });
+  await console.close();
+  return { address: `${port}@${baud}`, version: console.version };
 }

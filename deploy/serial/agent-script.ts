@@ -9,10 +9,11 @@
  *     G FILE N M     M bytes of FILE from the N-th on      BASE64
  *     W BYTES        take raw bytes into the chunk         HASH of the chunk
  *     B BASE64       take the chunk as text                HASH of the chunk
+ *     Y BYTES WORDS  take the chunk by the receiver WORDS  HASH of its first BYTES
  *     A BASE64       append the chunk to the file named    ok, or fail
  *     X              end
  *
- * R and W say `@+SEQUENCE` when they begin. The terminal is set so that no byte of a damaged line has a meaning but line end,
+ * R, W and Y say `@+SEQUENCE` when they begin. The terminal is set so that no byte of a damaged line has a meaning but line end,
  * erase and interrupt; an interrupt ends what runs, never the script.
  */
 export const agentScript = `d=\${TMPDIR:-/tmp}/em-agent-$$
@@ -43,6 +44,8 @@ say "$s \${x:-130} $k $(($(wc -c < o))) $(($(wc -c < e)))" ;;
 G) say "$s $(tail -c +$3 $2 | head -c $4 | base64 | tr -d '\\n')" ;;
 W) stty raw -echo; echo "@+$s"; head -c $2 > c; stty "$u"; k=$(sha256sum < c); short; say "$s $k" ;;
 B) printf %s "$2" | base64 -d > c; k=$(sha256sum < c); short; say "$s $k" ;;
+Y) z=$2; shift 2; rm -f c; stty raw -echo; echo "@+$s"; "$@" 2> /dev/null; stty "$u"
+head -c $z c > y; mv y c; k=$(sha256sum < c); short; say "$s $k" ;;
 A) if cat c >> "$(printf %s "$2" | base64 -d)" 2> e; then say "$s ok"; else say "$s fail"; fi ;;
 X) stty "$t"; cd /; rm -rf $d; exit ;;
 *) say "$s what" ;;

@@ -1,4 +1,5 @@
 /** The sender of XMODEM and YMODEM. Whoever receives decides between checksum and CRC, and asks again for what arrived damaged. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { EmbedError } from '../../codegen/diagnostics/error.js';
 import type { SerialConsole } from './serial-console.js';
 import { type BlockBytes, type BlockCheck, xmodem, xmodemBlock, ymodemHeader } from './xmodem-block.js';
@@ -27,6 +28,8 @@ const answerMs = 12_000;
 /** Times that an end is sent, and milliseconds until lrzsz has seen that nothing follows it. */
 const endTries = 4;
 const endAnswerMs = 2500;
+/** A receiver that found a block damaged hears nothing, not even that it is cancelled, before the line was quiet for a second. */
+const deafMs = 1500;
 
 const [ack, nak, can, wantsCrc] = [xmodem.ACK, xmodem.NAK, xmodem.CAN, xmodem.CRC].map((code) =>
   String.fromCharCode(code),
@@ -46,8 +49,15 @@ export async function sendXmodem(
   try {
     return await sender.sendFile(bytes);
   } catch (error) {
-    if (!console.broken) await console.send(can.repeat(8)).catch(() => {});
+    await cancel(console);
     throw error;
+  }
+}
+
+async function cancel(console: SerialConsole): Promise<void> {
+  for (const waitMs of [0, deafMs]) {
+    await delay(waitMs);
+    if (!console.broken) await console.send(can.repeat(8)).catch(() => {});
   }
 }
 

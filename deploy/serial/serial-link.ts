@@ -4,7 +4,9 @@ import { EmbedError } from '../../codegen/diagnostics/error.js';
 import type { SerialSettings } from '../boards/board.js';
 import type { AppendOptions, BoardLink, CommandEnd, CommandOptions } from '../session/board-link.js';
 import { AgentClient } from './agent-client.js';
+import { type BoardReceiver, receivedName, receiverOf, receiverScript } from './board-receiver.js';
 import { type LoginOptions, loginAtConsole } from './console-login.js';
+import { sendXmodem } from './send-xmodem.js';
 import { openPort, SerialConsole } from './serial-console.js';
 import { shortHash } from './short-hash.js';
 
@@ -23,6 +25,9 @@ const mostChunkTries = 12;
 /** Failures in a row after which raw bytes are given up for text: some lines take bytes for themselves. */
 const rawTries = 5;
 const base64ChunkBytes = 1200;
+/** What a receiver of the board takes at once: after a cut no more is sent again. */
+const receivedBytes = 128 << 10;
+const mostReceptions = 3;
 
 export class SerialLink implements BoardLink {
   readonly kind = 'serial';
@@ -35,9 +40,11 @@ export class SerialLink implements BoardLink {
     private readonly console: SerialConsole,
     private readonly agent: AgentClient,
     private readonly msPerByte: number,
+    /** Takes uploads; null: they go in chunks. */
+    private readonly receiver: BoardReceiver | null,
   ) {}
 
-  /** Throws EM4015, EM4020 to EM4022. */
+  /** Throws EM4015, EM4020 to EM4022, and EM4031 where the board has no receiver and serial.upload wants one. */
   static async open(settings: SerialSettings, options: LoginOptions): Promise<SerialLink> {
     const baud = settings.baud ?? defaultBaud;
     const console = new SerialConsole(settings.port, await openPort(settings.port, baud));
@@ -46,7 +53,10 @@ export class SerialLink implements BoardLink {
       const msPerByte = (1000 * bitsPerByte) / baud;
       const agent = new AgentClient(console, msPerByte);
       await agent.install(options.signal);
-      return new SerialLink(`${settings.port}@${baud}`, console, agent, msPerByte);
+      const link = (receiver: BoardReceiver | null) =>
+        new SerialLink(`${settings.port}@${baud}`, console, agent, msPerByte, receiver);
+      if (settings.upload !== 'ymodem') return link(null);
+      return link(await link(null).findReceiver(options));
     } catch (error) {
       await console.close();
       throw error;
@@ -97,14 +107,15 @@ export class SerialLink implements BoardLink {
     const file = await open(local, 'r');
     try {
       let tries = 0;
+      const most = this.receiver === null ? mostChunkTries : mostReceptions;
       for (let at = from; ; ) {
-        const block = Buffer.allocUnsafe(this.takesRaw ? this.chunk : base64ChunkBytes);
+        const block = Buffer.allocUnsafe(this.partBytes);
         const { bytesRead } = await file.read(block, 0, block.length, at);
         if (bytesRead === 0) return;
         if (performance.now() > until) throw this.uploadLate(timeoutMs);
-        if (tries === mostChunkTries) throw this.tooNoisy();
+        if (tries === most) throw this.tooNoisy(most);
         tries += 1;
-        if (!(await this.sendChunk(block.subarray(0, bytesRead), signal))) continue;
+        if (!(await this.sendPart(block.subarray(0, bytesRead), until, signal))) continue;
         const done = await this.agent.ask(`A ${Buffer.from(path).toString('base64')}`, signal);
         if (done !== 'ok') {
           const why = (await this.fetch('e', 400, signal)).toString('utf8').trim();
@@ -137,6 +148,37 @@ export class SerialLink implements BoardLink {
 
   private get takesRaw(): boolean {
     return this.rawFailures < rawTries;
+  }
+
+  private get partBytes(): number {
+    if (this.receiver !== null) return receivedBytes;
+    return this.takesRaw ? this.chunk : base64ChunkBytes;
+  }
+
+  /** Whether it is there with the right checksum. `until`: when performance.now() makes it too late. */
+  private async sendPart(part: Buffer, until: number, signal?: AbortSignal): Promise<boolean> {
+    const { receiver } = this;
+    if (receiver === null) return this.sendChunk(part, signal);
+    const answer = await this.agent.askLong(`Y ${part.length} ${receiver.command}`, {
+      ...{ timeoutMs: 30_000, signal },
+      onBegin: async () => {
+        await sendXmodem(this.console, part, {
+          ...{ variant: receiver.variant, name: receivedName, msPerByte: this.msPerByte, signal },
+          ...{ timeoutMs: until - performance.now(), onBytes: () => {} },
+        });
+      },
+    });
+    return answer === shortHash(part);
+  }
+
+  private async findReceiver({ timeoutMs, signal }: LoginOptions): Promise<BoardReceiver> {
+    const receiver = receiverOf((await this.run(receiverScript, { timeoutMs, signal })).stdout);
+    if (receiver !== null) return receiver;
+    throw new EmbedError('EM4031', {
+      where: this.address,
+      why: 'serial.upload is ymodem, and there is neither rb nor rx',
+      fix: 'install lrzsz on the board, or leave serial.upload out',
+    });
   }
 
   /** Whether the chunk is there with the right checksum. Chunks become smaller on lines that lose bytes. */
@@ -206,8 +248,8 @@ export class SerialLink implements BoardLink {
     return new EmbedError('EM4035', { where: this.address, why });
   }
 
-  private tooNoisy(): EmbedError {
-    const why = `a chunk did not arrive whole in ${mostChunkTries} attempts`;
+  private tooNoisy(tries: number): EmbedError {
+    const why = `a chunk did not arrive whole in ${tries} attempts`;
     return new EmbedError('EM4022', { where: this.address, why });
   }
 

@@ -9,7 +9,7 @@ export interface LinkOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Throws EM4003, EM4005, EM4010 to EM4015, EM4020, EM4021. Packages are loaded here, when a board is really wanted. */
+/** Throws EM4003, EM4005, EM4010 to EM4015, EM4020, EM4021, EM4026. Packages are loaded here, when a board is really wanted. */
 export async function openLink(board: Board, { acceptNew, signal }: LinkOptions): Promise<BoardLink> {
   const timeoutMs = board.limits.connect * 1000;
   if (board.transport.kind === 'ssh') {
@@ -23,6 +23,11 @@ export async function openLink(board: Board, { acceptNew, signal }: LinkOptions)
       why: 'it has to be acquired before it is connected to',
     });
   }
+  const { serial } = board.transport;
+  if (serial.uboot !== undefined) {
+    const why = 'its entry has serial.uboot, and this needs a shell';
+    throw new EmbedError('EM4026', { where: `${board.name} (${serial.port})`, why });
+  }
   const { SerialLink } = await import('../serial/serial-link.js');
-  return SerialLink.open(board.transport.serial, { timeoutMs, signal });
+  return SerialLink.open(serial, { timeoutMs, signal });
 }

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { readManifest } from '../../codegen/bundle/manifest.js';
 import { type Board, boardOf, type SerialSettings, type UBootSettings } from '../../deploy/boards/board.js';
+import { checkBoard } from '../../deploy/boards/check-board.js';
 import { deployBundle } from '../../deploy/deploy-bundle.js';
 import { targets } from '../../targets/index.js';
 import { embedModel } from '../codegen/commands/embed-model.js';
@@ -135,6 +136,9 @@ for (const machine of machines) {
     t.match(first.deployment, { sentBytes: image!.imageBytes, goldenEqual: golden.length });
     t.match(first.board.kernel, /^U-Boot 20\d\d/);
     t.ok(first.speed.tokensPerSecond.median! > 0);
+
+    const check = await checkBoard(board, sessionWith());
+    t.match(check, { usable: true, reason: null, kernel: /^U-Boot 20\d\d/ });
 
     const second = await deploy();
     t.equal(second.deployment.sentBytes, 0, 'it lies there: nothing is sent again');

