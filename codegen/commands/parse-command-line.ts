@@ -21,8 +21,8 @@ export interface CommandLine {
 
 /**
  * Parses `args`, the words after the program's name. The first word that is no switch of every command names
- * the command; options alone mean the command `build`. Throws EM1201 unknown, EM1202 bad value, EM1206 not in
- * this version, EM1210 missing, EM1208 too much.
+ * the command; options alone mean the command `build`. Throws EM1201 unknown, EM1202 bad value, EM1210 missing, EM1208 too
+ * much.
  */
 export function parseCommandLine(args: readonly string[]): CommandLine {
   const first = args.findIndex((word) => !isGlobal(word));

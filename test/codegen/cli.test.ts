@@ -42,7 +42,7 @@ t.test('errors go to stderr in four lines and end with their exit code', async (
     code: 2,
     stderr: /EM1203[\s\S]*did you mean cortex-a72/,
   });
-  t.match(await embedModel(['run', 'x', '--install', 'y']), { code: 2, stderr: /EM1201[\s\S]*deploy has/ });
+  t.match(await embedModel(['run', 'x', '--board', 'pi', '--dry-run']), { code: 2, stderr: /EM1206/ });
   t.match(await embedModel(['help', 'bild']), { code: 2, stderr: /EM1201[\s\S]*did you mean build/ });
   t.match(await embedModel(['inspect', 'no/such/place']), { code: 2, stderr: /EM1209/ });
   t.match(await embedModel(['run', 'x', '--prompt', 'a', '--ids', '1']), { code: 2, stderr: /EM1208/ });
