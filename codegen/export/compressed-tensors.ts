@@ -38,6 +38,37 @@ export function packScheme(graph: Graph, matrices: ReadonlyMap<string, Quantized
   };
 }
 
+/** What it costs that other programs do not turn inputs. */
+export interface TurnedProjections {
+  /** Projections that are written as float32, because the model turns their inputs. */
+  readonly matrices: number;
+  readonly bytes: number;
+  /** Bytes that they would take if they were packed as the others are. */
+  readonly packedBytes: number;
+}
+
+/** The projections with turned inputs, which `packedTensors` writes as float32. */
+export function turnedProjections(graph: Graph, scheme: PackScheme): TurnedProjections {
+  const turned = graph.matrices.filter(({ rotationStages }) => rotationStages !== undefined);
+  const sum = (bytesOf: (matrix: MatrixInfo) => number) =>
+    turned.reduce((total, matrix) => total + bytesOf(matrix), 0);
+  return {
+    matrices: turned.length,
+    bytes: sum(({ rows, columns }) => 4 * rows * columns),
+    packedBytes: sum(({ rows, columns }) => {
+      const { words, groups } = packedRow(columns, scheme);
+      return 4 * rows * (words + groups) + SHAPE_BYTES;
+    }),
+  };
+}
+
+/** Packed matrices whose last group is not full: compressed-tensors (0.20) refuses them, embed-model reads them. */
+export function unevenGroups(graph: Graph, { groupSize }: PackScheme): string[] {
+  if (groupSize === null) return [];
+  const uneven = graph.matrices.filter((info) => isPacked(info) && info.columns % groupSize !== 0);
+  return uneven.map(({ tensor }) => tensor);
+}
+
 /** All tensors of the folder. Codes are the integers of the model; scales are theirs, rounded to float32. */
 export function packedTensors(
   graph: Graph,
@@ -56,11 +87,22 @@ export function packedTensors(
   return [...tensors, ...vectors];
 }
 
-function packed(tensor: string, matrix: QuantizedMatrix, { bits, groupSize }: PackScheme): PlannedTensor[] {
+/** Bytes of the tensor that holds the two sizes of a packed matrix. */
+const SHAPE_BYTES = 16;
+
+/** int32 words and float32 scales of a packed row. */
+function packedRow(columns: number, { bits, groupSize }: PackScheme): { words: number; groups: number } {
+  return {
+    words: Math.ceil((columns * bits) / 32),
+    groups: groupSize === null ? 1 : groupsPerRow(columns),
+  };
+}
+
+function packed(tensor: string, matrix: QuantizedMatrix, scheme: PackScheme): PlannedTensor[] {
   const { rows, columns } = matrix;
+  const { bits } = scheme;
   const perWord = 32 / bits;
-  const words = Math.ceil(columns / perWord);
-  const groups = groupSize === null ? 1 : groupsPerRow(columns);
+  const { words, groups } = packedRow(columns, scheme);
   return [
     {
       name: `${tensor}_packed`,

@@ -20,6 +20,9 @@ import {
   packedTensors,
   packScheme,
   quantizationConfig,
+  type TurnedProjections,
+  turnedProjections,
+  unevenGroups,
   unpackedModules,
 } from './compressed-tensors.js';
 import { writeSafetensorsFile } from './safetensors-file.js';
@@ -29,6 +32,7 @@ export interface ExportResult {
   readonly folder: string;
   readonly scheme: PackScheme;
   readonly tensors: number;
+  readonly turned: TurnedProjections;
   /** Quantized hash of the bundle, whose integers these are. */
   readonly quantizedSha256: string;
 }
@@ -82,6 +86,7 @@ export async function exportBundle(
     const { graph, matrices } = await readReference(bundle, manifest, source, context);
     const scheme = packScheme(graph, matrices);
     if (scheme === null) throw refuse(bundle, 'a matrix has more than 8 bits');
+    warnOfUnevenGroups(unevenGroups(graph, scheme), scheme, context);
     const tensors = packedTensors(graph, matrices, checkpoint, scheme);
     const quantization = quantizationConfig(scheme, unpackedModules(graph));
     const staging = join(dirname(folder), `.${process.pid}.embed-model-export`);
@@ -97,10 +102,25 @@ export async function exportBundle(
     } finally {
       rmSync(staging, { recursive: true, force: true });
     }
-    return { folder, scheme, tensors: tensors.length, quantizedSha256: manifest.build.quantizedSha256 };
+    const { quantizedSha256 } = manifest.build;
+    const turned = turnedProjections(graph, scheme);
+    return { folder, scheme, tensors: tensors.length, turned, quantizedSha256 };
   } finally {
     source.checkpoint.close();
   }
+}
+
+function warnOfUnevenGroups(
+  uneven: readonly string[],
+  { groupSize }: PackScheme,
+  context: StageContext,
+): void {
+  if (uneven.length === 0) return;
+  const which = `${uneven.length} projections, the first ${uneven[0]}`;
+  context.progress.warn(
+    `columns are no multiple of the group of ${groupSize} in ${which}: compressed-tensors refuses such weights, embed-model ` +
+      'reads them; weights of int8 have no groups',
+  );
 }
 
 const tokenizerFilesOf = (folder: string) => tokenizerFiles.filter((name) => existsSync(join(folder, name)));

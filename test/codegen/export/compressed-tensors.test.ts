@@ -10,6 +10,8 @@ import {
   packedTensors,
   packScheme,
   quantizationConfig,
+  turnedProjections,
+  unevenGroups,
   unpackedModules,
 } from '../../../codegen/export/compressed-tensors.js';
 import { exportBundle } from '../../../codegen/export/export-bundle.js';
@@ -52,10 +54,8 @@ for (const [plan, rotate] of plans.flatMap((plan) => [[plan, false] as const, [p
       t.equal(scheme.bits, /int4/.test(plan.name) ? 4 : 8);
       const out = join(folder, 'exported');
       mkdirSync(out);
-      writeSafetensorsFile(
-        join(out, 'model.safetensors'),
-        packedTensors(graph, matrices, checkpoint, scheme),
-      );
+      const tensors = packedTensors(graph, matrices, checkpoint, scheme);
+      writeSafetensorsFile(join(out, 'model.safetensors'), tensors);
       const settings = {
         ...huggingFaceConfig(config),
         quantization_config: quantizationConfig(scheme, unpackedModules(graph)),
@@ -84,11 +84,34 @@ for (const [plan, rotate] of plans.flatMap((plan) => [[plan, false] as const, [p
         }
       }
       t.equal(packed, (rotate ? 6 : 7) * config.layers);
+      const isDown = ({ name }: { readonly name: string }) => /down_proj/.test(name);
+      const down = tensors.filter(isDown).reduce((sum, tensor) => sum + tensor.bytes().length, 0);
+      const turned = turnedProjections(graph, scheme);
+      t.equal(turned.matrices, rotate ? config.layers : 0);
+      t.equal(turned.bytes, rotate ? down : 0);
+      if (rotate) {
+        const packable = graph.matrices.map(({ rotationStages: _, ...info }) => info);
+        const all = packedTensors({ ...graph, matrices: packable }, matrices, checkpoint, scheme);
+        const bytes = all.filter(isDown).reduce((sum, tensor) => sum + tensor.bytes().length, 0);
+        t.equal(turned.packedBytes, bytes);
+      }
       // Scales are rounded to float32 once, the values once more.
       t.ok(worst <= 2 ** -22, `largest relative difference: ${worst}`);
     });
   }
 }
+
+t.test('projections whose last group is not full are known', (t) => {
+  const checkpoint = openCheckpoint(bundledModelPath);
+  t.teardown(() => checkpoint.close());
+  const graph = buildGraph(checkpoint, 32, true);
+  const [first, ...rest] = graph.matrices.filter(({ tensor }) => tensor.endsWith('_proj.weight'));
+  const changed = { ...graph, matrices: [{ ...first!, columns: first!.columns + 1 }, ...rest] };
+  t.same(unevenGroups(graph, { bits: 4, groupSize: 32 }), []);
+  t.same(unevenGroups(changed, { bits: 4, groupSize: 32 }), [first!.tensor]);
+  t.same(unevenGroups(changed, { bits: 8, groupSize: null }), []);
+  t.end();
+});
 
 t.test('16 bits do not fit', async (t) => {
   const checkpoint = openCheckpoint(writeTinyModel(t.testdir()));
