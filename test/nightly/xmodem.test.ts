@@ -6,8 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { sendXmodem, type XmodemVariant } from '../../deploy/serial/send-xmodem.js';
 import { openPort, SerialConsole } from '../../deploy/serial/serial-console.js';
-import { expectRejection } from './expect-rejection.js';
-import { type Noise, noPty, type PtyBoard, startPtyBoard } from './pty-board.js';
+import { expectRejection } from '../boards/expect-rejection.js';
+import { type Noise, noPty, type PtyBoard, startPtyBoard } from '../boards/pty-board.js';
 
 t.setTimeout(900_000);
 
