@@ -77,7 +77,7 @@ class Sender {
     const isYmodem = variant === 'ymodem';
     const check = await this.begin(isYmodem);
     if (isYmodem) {
-      await this.deliver(ymodemHeader({ name, bytes: bytes.length }), 'header');
+      await this.deliver(ymodemHeader({ name, bytes: bytes.length }), 'header', true);
       await this.awaitReady();
     }
     let number = 1;
@@ -86,14 +86,14 @@ class Sender {
       // The rest of a file goes in small blocks where that is less: it needs no filling up to 1024.
       const size: BlockBytes = variant === 'xmodem' || left <= 896 ? 128 : 1024;
       const data = bytes.subarray(at, at + size);
-      await this.deliver(xmodemBlock(number, data, size, check), `block ${number}`);
+      await this.deliver(xmodemBlock(number, data, size, check), `block ${number}`, number === 1);
       at += data.length;
       onBytes(data.length);
     }
-    await this.conclude(Buffer.of(xmodem.EOT), endTries);
+    await this.conclude();
     if (isYmodem) {
       await this.awaitReady();
-      await this.conclude(ymodemHeader(null), 1); // a shell may be there already
+      await this.endBatch();
     }
     return this.repeats;
   }
@@ -110,15 +110,21 @@ class Sender {
     await this.answer([wantsCrc], 3000);
   }
 
-  /** Sends until it is acknowledged. What came before is no answer to it. */
-  private async deliver(block: Buffer, what: string): Promise<void> {
+  /** Sends until it is acknowledged. What came before is no answer to it. A damaged first block is refused as it was asked for. */
+  private async deliver(block: Buffer, what: string, isFirst: boolean): Promise<void> {
     const { console, options } = this;
+    const answers = isFirst ? [ack, nak, wantsCrc] : [ack, nak];
     for (let tries = 0; tries < mostTries; tries++) {
-      if (tries > 0) this.repeats += 1;
+      if (tries > 0) {
+        this.repeats += 1;
+        await this.settle();
+      }
       console.take();
       await console.send(block);
       const limit = answerMs + block.length * options.msPerByte;
-      if ((await this.answer([ack, nak], limit)) === ack) return;
+      if ((await this.answer(answers, limit)) !== ack) continue;
+      if (tries > 0) await this.settle();
+      return;
     }
     throw new EmbedError('EM4022', {
       where: console.path,
@@ -127,14 +133,35 @@ class Sender {
   }
 
   /**
-   * Sends what ends the transfer. All blocks were acknowledged, and a receiver that is done may be gone before its last word is on the
+   * Waits until the receiver has no more to say of what was sent. One that was kept waiting in the middle of a block refuses it twice;
+   * a second copy for the second time, and the answer to that copy passes for the one to the next block: from then on the two are a
+   * block apart, and the first damage ends the transfer.
+   */
+  private async settle(): Promise<void> {
+    while ((await this.answer([ack, nak, wantsCrc], deafMs)) !== null);
+  }
+
+  /**
+   * Sends the end of the file. All blocks were acknowledged, and a receiver that is done may be gone before its last word is on the
    * line (lrzsz empties its terminal): silence is no failure.
    */
-  private async conclude(block: Buffer, mostTries: number): Promise<void> {
+  private async conclude(): Promise<void> {
     this.console.take(); // later it may hold what a shell says already
-    for (let tries = 0; tries < mostTries; tries++) {
-      await this.console.send(block);
+    for (let tries = 0; tries < endTries; tries++) {
+      await this.console.send(Buffer.of(xmodem.EOT));
       if ((await this.answer([ack, nak], endAnswerMs)) === ack) return;
+    }
+  }
+
+  /** Says that no file follows, again to a receiver that asks again; anything else that comes is of whoever started it. */
+  private async endBatch(): Promise<void> {
+    const { console, options } = this;
+    console.take();
+    for (let tries = 0; tries < endTries; tries++) {
+      await console.send(ymodemHeader(null));
+      const first = await console.until((text) => text[0] ?? null, answerMs, options.signal);
+      if (first === ack || first === wantsCrc || first === nak) console.take(1);
+      if (first !== wantsCrc && first !== nak) return;
     }
   }
 

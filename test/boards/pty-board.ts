@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Test } from 'tap';
-import { freePort } from './loopback-sshd.js';
 
 const inPath = (name: string) =>
   (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, name)));
@@ -42,6 +41,11 @@ function randomness(seed: number): () => number {
   };
 }
 
+/** Waits until socat has made a file, at most 10 s. */
+async function appears(path: string): Promise<void> {
+  for (let tries = 0; tries < 200 && !existsSync(path); tries++) await delay(50);
+}
+
 /** `shell`: what runs on the board's terminal. */
 export async function startPtyBoard(
   t: Test,
@@ -64,10 +68,10 @@ export async function startPtyBoard(
     children.push(child);
     return child;
   };
-  const [boardPort, linePort] = [await freePort(), await freePort()];
+  const [boardEnd, lineEnd] = [join(folder, 'board'), join(folder, 'noisy')];
   const board: PtyBoard = { path, folder, noise, unplug: () => children[1]?.kill('SIGKILL') };
   const server = createServer((line) => {
-    const far = connect(boardPort, '127.0.0.1');
+    const far = connect(boardEnd);
     const random = randomness(4711);
     const disturbed = (chunk: Buffer, messages: boolean) => {
       const out: number[] = [];
@@ -86,15 +90,14 @@ export async function startPtyBoard(
       [line, far],
       [far, line],
     ] as const) {
-      one.setNoDelay(true);
       one.on('error', () => other.destroy());
       one.on('close', () => other.destroy());
     }
   });
-  await new Promise<void>((resolve) => server.listen(linePort, '127.0.0.1', resolve));
-  start([`TCP-LISTEN:${boardPort},bind=127.0.0.1,reuseaddr`, `EXEC:${shell},pty,setsid,ctty,stderr,echo=1`]);
-  await delay(300);
-  start([`PTY,link=${path},rawer,wait-slave`, `TCP:127.0.0.1:${linePort}`]);
+  await new Promise<void>((resolve) => server.listen(lineEnd, resolve));
+  start([`UNIX-LISTEN:${boardEnd}`, `EXEC:${shell},pty,setsid,ctty,stderr,echo=1`]);
+  await appears(boardEnd);
+  start([`PTY,link=${path},rawer,wait-slave`, `UNIX-CONNECT:${lineEnd}`]);
   let held: number | null = null;
   t.teardown(async () => {
     for (const child of children) child.kill('SIGKILL');
@@ -103,7 +106,7 @@ export async function startPtyBoard(
     await delay(100);
     rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   });
-  for (let tries = 0; tries < 100 && !existsSync(path); tries++) await delay(50);
+  await appears(path);
   // A line stays when nobody has it open; a pseudo terminal goes unless somebody has.
   held = openSync(path, constants.O_RDWR | constants.O_NOCTTY);
   return board;

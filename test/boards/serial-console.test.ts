@@ -30,6 +30,14 @@ const shells = ['busybox sh -i', 'bash --norc --noprofile -i', 'dash -i'].filter
     return false;
   }
 });
+const hasReceiver = (() => {
+  try {
+    execFileSync('which', ['rb']);
+    return true;
+  } catch {
+    return false;
+  }
+})();
 /** Fast on paper, so that no limit of a slow line is in the way. */
 const baud = 4_000_000;
 const open = ({ path }: PtyBoard, login?: string) =>
@@ -194,6 +202,16 @@ t.test(
     const again = await deploy(boardAt(line));
     t.match(again, { output: { matchesGolden: true }, deployment: { sentBytes: 0 } });
     line.noise = { drop: 0, flip: 0 };
+
+    const receiver = { kind: 'serial', serial: { port: line.path, baud, upload: 'ymodem' } } as const;
+    const elsewhere = boardAt(line, { folder: join(line.folder, 'home', 'other'), transport: receiver });
+    if (hasReceiver) {
+      const received = await deploy(elsewhere);
+      t.match(received, {
+        output: { matchesGolden: true },
+        deployment: { sentBytes: first.deployment.sentBytes },
+      });
+    }
 
     const controller = new AbortController();
     const stopped = deploy(boardAt(line), sessionWith({ signal: controller.signal }));
