@@ -5,6 +5,7 @@ import type { Acceptance } from '../../codegen/accept/acceptance.js';
 import type { OutputComparison } from '../../codegen/accept/output-comparison.js';
 import type { QuantizationSummary } from '../../codegen/bundle/quantization-summary.js';
 import { parseJsonObject } from '../../codegen/checkpoint/json-object.js';
+import { acceptanceShape, summaryShape } from '../../codegen/commands/inspect/quantization-shapes.js';
 import { findMisshape, type Shape } from '../../codegen/commands/inspect/record-shape.js';
 import { readSmallFile } from '../../codegen/commands/read-small-file.js';
 import { EmbedError } from '../../codegen/diagnostics/error.js';
@@ -25,35 +26,11 @@ export const acceptancesOf = (records: readonly QuantizationRecords[] = []): Acc
 /** Thousands of tensors, a thousand prompts. */
 const MOST_BYTES = 64 << 20;
 
-const loss: Shape = { fields: { kld: 'number', lnRatio: 'number|null' } };
-
-const summaryShape: Shape = {
+/** Reports of earlier versions have none. */
+const histogramShape: Shape = {
   fields: {
-    model: { fields: { name: 'string', parameters: 'number' } },
-    ...{
-      target: 'string',
-      plan: 'string',
-      method: 'string',
-      bitsPerWeight: 'number',
-      maxLnRatio: 'number|null',
-    },
-    variants: {
-      each: {
-        fields: {
-          ...{ name: 'string', method: 'string', bytes: 'number', bitsPerWeight: 'number' },
-          ...{ predictedKld: 'number|null', chosen: 'boolean' },
-        },
-      },
-    },
-    tensors: {
-      each: {
-        fields: {
-          ...{ name: 'string', format: 'string', rows: 'number', columns: 'number', bytes: 'number' },
-          ...{ bitsPerWeight: 'number', mse: 'number', mae: 'number', sqnrDb: 'number|null' },
-          ...{ outputError: 'number|null', kldShare: 'number|null' },
-        },
-      },
-    },
+    ...{ firstDecade: 'number', binsPerDecade: 'number', below: 'number', above: 'number' },
+    counts: { list: 'number' },
   },
 };
 
@@ -64,32 +41,25 @@ const validationShape: Shape = {
     reference: { fields: { perplexity: 'number' } },
     quantized: { fields: { perplexity: 'number' } },
     lnRatio: { fields: { mean: 'number', standardError: 'number|null', upper95: 'number|null' } },
-    kld: { fields: { mean: 'number', median: 'number', p99: 'number', max: 'number' } },
+    kld: {
+      fields: {
+        mean: 'number',
+        median: 'number',
+        p99: 'number',
+        max: 'number',
+        histogram: { optional: histogramShape },
+      },
+    },
     sameTop: { fields: { fraction: 'number' } },
     ...{ threshold: 'number', accepted: 'boolean|null' },
   },
 };
 
-const histogramShape: Shape = {
-  fields: {
-    ...{ firstDecade: 'number', binsPerDecade: 'number', below: 'number', above: 'number' },
-    counts: { each: 'number' },
-  },
-};
-
-const acceptanceShape: Shape = {
-  fields: {
-    ...{ model: 'string', target: 'string', plan: 'string' },
-    gates: { each: { fields: { name: 'string', passed: 'boolean|null', text: 'string' } } },
-    accepted: 'boolean|null',
-  },
-};
-
-const text: Shape = { fields: { ids: { each: 'number' }, text: 'string|null' } };
+const text: Shape = { fields: { ids: { list: 'number' }, text: 'string|null' } };
 const comparisonShape: Shape = {
   fields: {
     ...{ plan: 'string', tokens: 'number' },
-    outputs: { each: { fields: { prompt: text, float: text, quantized: text, equalTokens: 'number' } } },
+    outputs: { list: { fields: { prompt: text, float: text, quantized: text, equalTokens: 'number' } } },
   },
 };
 
@@ -98,15 +68,6 @@ export function readQuantizationRecords(bundle: string): QuantizationRecords {
   const read = (name: string, shape: Shape) => readRecord(join(bundle, 'report', name), shape);
   const summary = read('quantization_summary.json', summaryShape) as QuantizationSummary | null;
   const validation = read('validation_report.json', validationShape) as ValidationReport | null;
-  for (const [i, { float, emitted }] of (summary?.variants ?? []).entries()) {
-    for (const measured of [float, emitted]) {
-      if (measured !== null)
-        check(measured, loss, join(bundle, 'quantization_summary.json'), `variants.${i}`);
-    }
-  }
-  // Reports of earlier versions have none.
-  if (validation?.kld.histogram !== undefined)
-    check(validation.kld.histogram, histogramShape, join(bundle, 'validation_report.json'), 'kld.histogram');
   return {
     summary,
     validation,
@@ -122,7 +83,8 @@ function readRecord(path: string, shape: Shape): unknown {
     const why = `schemaVersion is ${String(record.schemaVersion)}; this version reads 1`;
     throw new EmbedError('EM4041', { where: path, why });
   }
-  check(record, shape, path);
+  const wrong = findMisshape(record, shape);
+  if (wrong !== null) throw new EmbedError('EM4041', { where: path, why: wrong });
   if (!areNumbersFinite(record))
     throw new EmbedError('EM4041', { where: path, why: 'a number is too large' });
   return record;
@@ -132,27 +94,4 @@ function readRecord(path: string, shape: Shape): unknown {
 function areNumbersFinite(value: unknown): boolean {
   if (typeof value === 'number') return Number.isFinite(value);
   return typeof value !== 'object' || value === null || Object.values(value).every(areNumbersFinite);
-}
-
-function check(value: unknown, shape: Shape, where: string, place = ''): void {
-  const wrong = findMisshape(value, shape, place) ?? findNoList(value, shape, place);
-  if (wrong !== null) throw new EmbedError('EM4041', { where, why: wrong });
-}
-
-/** What should be a list and is an object with any keys; the value has the shape otherwise. */
-function findNoList(value: unknown, shape: Shape, place: string): string | null {
-  if (typeof shape === 'string') return null;
-  const inside = (name: string) => (place === '' ? name : `${place}.${name}`);
-  if ('each' in shape) {
-    if (!Array.isArray(value)) return `${place} is not a list`;
-    return value.reduce<string | null>(
-      (found, one, i) => found ?? findNoList(one, shape.each, inside(String(i))),
-      null,
-    );
-  }
-  for (const [name, inner] of Object.entries(shape.fields)) {
-    const wrong = findNoList((value as Record<string, unknown>)[name], inner, inside(name));
-    if (wrong !== null) return wrong;
-  }
-  return null;
 }

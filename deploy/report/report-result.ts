@@ -17,7 +17,7 @@ export interface ReportResult extends Result {
 /** A thousand results of a thousand tokens. */
 const mostBytes = 64 << 20;
 
-const benchShape: Shape = { fields: { repeats: 'number', tokenMs: { each: { each: 'number' } } } };
+const benchShape: Shape = { fields: { repeats: 'number', tokenMs: { list: { list: 'number' } } } };
 const deploymentShape: Shape = { fields: { goldenRuns: 'number', goldenEqual: 'number' } };
 const speedShape: Shape = {
   fields: {

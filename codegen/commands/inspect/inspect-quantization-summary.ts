@@ -4,59 +4,20 @@ import { EmbedError } from '../../diagnostics/error.js';
 import { printable } from '../../diagnostics/printable.js';
 import { type Column, textTable } from '../text-table.js';
 import type { Inspection } from './inspection.js';
-import { findMisshape, type Shape } from './record-shape.js';
-
-/** The fields of a summary that are shown. */
-const summaryShape: Shape = {
-  fields: {
-    model: { fields: { name: 'string' } },
-    ...{ target: 'string', plan: 'string', bitsPerWeight: 'number' },
-    variants: {
-      each: {
-        fields: {
-          ...{ name: 'string', method: 'string', bytes: 'number', bitsPerWeight: 'number' },
-          ...{ predictedKld: 'number|null', chosen: 'boolean' },
-        },
-      },
-    },
-    tensors: {
-      each: {
-        fields: {
-          ...{ name: 'string', format: 'string', bytes: 'number' },
-          ...{ sqnrDb: 'number|null', outputError: 'number|null' },
-        },
-      },
-    },
-  },
-};
-const lossShape: Shape = { fields: { kld: 'number' } };
+import { summaryShape } from './quantization-shapes.js';
+import { findMisshape } from './record-shape.js';
 
 /** Describes what was tried to quantize a model, and what became of every tensor. Throws EM1209 where it is no such record. */
 export function inspectQuantizationSummary(record: JsonObject, path: string): Inspection {
-  const wrong =
-    findMisshape(record, summaryShape) ??
-    (Array.isArray(record.variants) && Array.isArray(record.tensors)
-      ? null
-      : 'variants or tensors is no list');
-  const summary = record as unknown as QuantizationSummary;
-  const fault = wrong ?? wrongLoss(summary.variants);
-  if (fault !== null) {
-    throw new EmbedError('EM1209', { where: path, why: `no valid quantization summary: ${fault}` });
+  const wrong = findMisshape(record, summaryShape);
+  if (wrong !== null) {
+    throw new EmbedError('EM1209', { where: path, why: `no valid quantization summary: ${wrong}` });
   }
+  const summary = record as unknown as QuantizationSummary;
   const { model, plan, target, bitsPerWeight, variants, tensors } = summary;
   const head = `quantization of ${model.name}, ${plan}, for ${target}: ${bitsPerWeight.toFixed(3)} bits a weight`;
   const text = [printable(head), variantTable(variants), tensorTable(tensors)].join('\n\n');
   return { kind: 'quantization summary', document: { summary }, text, faults: [] };
-}
-
-function wrongLoss(variants: readonly SummaryVariant[]): string | null {
-  for (const [i, { float, emitted }] of variants.entries()) {
-    for (const loss of [float, emitted]) {
-      const wrong = loss === null ? null : findMisshape(loss, lossShape, `variants.${i}`);
-      if (wrong !== null) return wrong;
-    }
-  }
-  return null;
 }
 
 const right = (title: string): Column => ({ title, align: 'right' });

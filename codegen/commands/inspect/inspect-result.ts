@@ -47,7 +47,7 @@ export const resultShape: Shape = {
         matchesGolden: 'boolean|null',
       },
     },
-    warnings: { each: 'string' },
+    warnings: { list: 'string' },
   },
 };
 

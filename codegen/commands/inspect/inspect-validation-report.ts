@@ -21,6 +21,7 @@ const reportShape: Shape = {
     lnRatio: { fields: { mean: 'number', upper95: 'number|null' } },
     kld: { fields: { mean: 'number', median: 'number', p99: 'number', max: 'number' } },
     sameTop: { fields: { fraction: 'number' } },
+    integerCost: { optional: { fields: { lnRatio: { fields: { mean: 'number' } } } } },
     sizeAgainst16Bit: 'number|null',
     speedAgainst16Bit: 'number|null',
     threshold: 'number',
@@ -30,15 +31,10 @@ const reportShape: Shape = {
 
 /** Describes a validation report. Throws EM1209 where it is none. */
 export function inspectValidationReport(record: JsonObject, path: string): Inspection {
-  const cost = record.integerCost ?? null;
-  const wrong =
-    findMisshape(record, reportShape) ??
-    (cost === null
-      ? null
-      : findMisshape(cost, { fields: { lnRatio: { fields: { mean: 'number' } } } }, 'integerCost'));
+  const wrong = findMisshape(record, reportShape);
   if (wrong !== null)
     throw new EmbedError('EM1209', { where: path, why: `no valid validation report: ${wrong}` });
-  const report = { ...record, integerCost: cost } as unknown as ValidationReport;
+  const report = { ...record, integerCost: record.integerCost ?? null } as unknown as ValidationReport;
   const text = `validation report\n\n${validationSummary(report)}`;
   return { kind: 'validation report', document: { report }, text, faults: [] };
 }

@@ -151,10 +151,10 @@ t.test('acceptances and quantization summaries', async (t) => {
   t.match(summarized.text, /^layers\.1\.attn\.q +w5 +1100 +18\.1 +0\.0500$/m);
   const { variants } = summary!;
   const broken = { ...summary, variants: [{ ...variants[0], float: { kld: 'x' } }] };
-  expectError(t, 'EM1209', /variants\.0\.kld/, () =>
+  expectError(t, 'EM1209', /variants\.0\.float\.kld/, () =>
     inspectPath(file(t, 'quantization_summary.json', broken)),
   );
-  expectError(t, 'EM1209', /no list/, () =>
+  expectError(t, 'EM1209', /tensors is not a list/, () =>
     inspectPath(file(t, 'quantization_summary.json', { ...summary, tensors: {} })),
   );
 });
@@ -214,10 +214,14 @@ t.test('everything else', async (t) => {
 
 t.test('shapes of records', async (t) => {
   const shape: Shape = {
-    fields: { a: 'number', b: 'string|null', c: { each: { fields: { d: 'boolean' } } } },
+    fields: { a: 'number', b: 'string|null', c: { list: { fields: { d: 'boolean' } } } },
   };
   t.equal(findMisshape({ a: 1, b: null, c: [{ d: true }], more: 1 }, shape), null);
-  t.equal(findMisshape({ a: 1, b: 'x', c: { x: { d: true } } }, shape), null);
+  t.equal(findMisshape({ a: 1, b: null, c: { 0: { d: true } } }, shape), 'c is not a list');
+  const any: Shape = { fields: { e: { optional: { each: 'number' } } } };
+  for (const e of [{ x: 1, y: 2 }, {}, null, undefined]) t.equal(findMisshape({ e }, any), null);
+  t.equal(findMisshape({ e: { x: '1' } }, any), 'e.x is not number');
+  t.equal(findMisshape({ e: 1 }, any), 'e is not an object');
   t.equal(findMisshape({ a: 1, c: [] }, shape), 'b is not string or null');
   t.equal(findMisshape({ a: '1', b: null, c: [] }, shape), 'a is not number');
   t.equal(findMisshape({ a: 1, b: null, c: [{ d: 1 }] }, shape), 'c.0.d is not boolean');

@@ -261,7 +261,9 @@ t.test('records of a bundle', async (t) => {
   damaged('quantization_summary.json', /tensors\.0\.name/, (text) =>
     text.replace('"name":"embed"', '"name":5'),
   );
-  damaged('quantization_summary.json', /variants\.0\.kld/, (text) => text.replace('"kld":0.02', '"kld":"x"'));
+  damaged('quantization_summary.json', /variants\.0\.float\.kld/, (text) =>
+    text.replace('"kld":0.02', '"kld":"x"'),
+  );
   damaged('quantization_summary.json', /too large/, (text) => text.replace('"mse":0.00001', '"mse":1e999'));
   damaged('validation_report.json', /kld\.histogram\.counts\.0/, (text) =>
     text.replace('"counts":[0', '"counts":[[]'),

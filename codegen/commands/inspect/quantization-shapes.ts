@@ -1,0 +1,39 @@
+/** Records of quantization that both the report page and inspect read. */
+import type { Shape } from './record-shape.js';
+
+const loss: Shape = { optional: { fields: { kld: 'number', lnRatio: 'number|null' } } };
+
+/** report/quantization_summary.json: what was tried, and what became of every tensor. */
+export const summaryShape: Shape = {
+  fields: {
+    model: { fields: { name: 'string', parameters: 'number' } },
+    ...{ target: 'string', plan: 'string', method: 'string', bitsPerWeight: 'number' },
+    maxLnRatio: 'number|null',
+    variants: {
+      list: {
+        fields: {
+          ...{ name: 'string', method: 'string', bytes: 'number', bitsPerWeight: 'number' },
+          ...{ predictedKld: 'number|null', float: loss, emitted: loss, chosen: 'boolean' },
+        },
+      },
+    },
+    tensors: {
+      list: {
+        fields: {
+          ...{ name: 'string', format: 'string', rows: 'number', columns: 'number', bytes: 'number' },
+          ...{ bitsPerWeight: 'number', mse: 'number', mae: 'number', sqnrDb: 'number|null' },
+          ...{ outputError: 'number|null', kldShare: 'number|null' },
+        },
+      },
+    },
+  },
+};
+
+/** report/acceptance.json: the gates of eval --acceptance. */
+export const acceptanceShape: Shape = {
+  fields: {
+    ...{ model: 'string', target: 'string', plan: 'string' },
+    gates: { list: { fields: { name: 'string', passed: 'boolean|null', text: 'string' } } },
+    accepted: 'boolean|null',
+  },
+};
