@@ -15,6 +15,8 @@ import { freePort } from './loopback-sshd.js';
 export interface Machine {
   readonly name: string;
   readonly arch: Architecture;
+  /** Release of Debian that its kernel is of, where that is not the one this machine runs. riscv64 is always of trixie. */
+  readonly suite?: 'trixie';
   readonly program: string;
   readonly args: readonly string[];
   readonly console: string;
@@ -73,7 +75,7 @@ const inPath = (name: string) =>
   (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, name)));
 
 /** Made of Debian packages once and kept; the reason where that is not possible here. EMBED_TEST_BOARDS: where they are kept. */
-export function boardImage({ arch, program }: Machine): BoardImage | string {
+export function boardImage({ arch, suite, program }: Machine): BoardImage | string {
   const tools = [program, 'apt-get', 'dpkg', 'cpio', 'depmod', 'modprobe', 'xz', 'ssh-keygen'];
   const missing = tools.filter((name) => !inPath(name) && !existsSync(join('/sbin', name)));
   if (missing.length > 0) return `${missing.join(', ')} not installed`;
@@ -81,14 +83,17 @@ export function boardImage({ arch, program }: Machine): BoardImage | string {
     process.env.EMBED_TEST_BOARDS ??
     join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'embed-model', 'test-boards');
   const recipe = createHash('sha256').update(readFileSync(makeScript)).digest('hex').slice(0, 12);
-  const folder = join(cache, `${arch}-${recipe}`);
+  const folder = join(cache, [arch, suite, recipe].filter(Boolean).join('-'));
   const image = {
     kernel: join(folder, 'kernel'),
     initramfs: join(folder, 'initramfs.gz'),
     key: join(folder, 'key'),
   };
   if (existsSync(image.kernel) && existsSync(image.initramfs)) return image;
-  const made = spawnSync(makeScript, [arch, folder], { encoding: 'utf8', timeout: 600_000 });
+  const made = spawnSync(makeScript, [arch, folder, ...(suite ? [suite] : [])], {
+    encoding: 'utf8',
+    timeout: 600_000,
+  });
   if (made.status === 0) return image;
   const said = made.stderr.trim().split('\n').slice(-2).join(' / ');
   return `the board could not be made of Debian packages: ${made.error?.message ?? said}`;
