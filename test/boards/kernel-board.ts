@@ -1,33 +1,21 @@
 /** Virtual boards with a kernel module in their initramfs, and what the module is built with. */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Target } from '../../targets/target.js';
+import { madeOnce } from './board-cache.js';
 import type { BoardImage, Machine } from './qemu-board.js';
 
-const script = join(
-  dirname(fileURLToPath(import.meta.url)),
-  '..',
-  '..',
-  '..',
-  'test',
-  'boards',
-  'make-headers.sh',
-);
-
-/** Headers of the kernel of a board, made of Debian packages once and kept beside it; the reason where that is not possible. */
+/** Headers of the kernel of a board, made of Debian packages once; the reason where that is not possible. */
 export function boardHeaders({ arch }: Machine, image: BoardImage): { readonly folder: string } | string {
   const release = readFileSync(join(dirname(image.kernel), 'version'), 'utf8').trim();
-  const recipe = createHash('sha256').update(readFileSync(script)).digest('hex').slice(0, 12);
-  const folder = join(dirname(dirname(image.kernel)), `headers-${release}-${recipe}`);
-  const build = join(folder, 'build');
-  if (existsSync(build)) return { folder: build };
-  const made = spawnSync(script, [arch, release, folder], { encoding: 'utf8', timeout: 600_000 });
-  if (made.status === 0) return { folder: build };
-  const said = made.stderr.trim().split('\n').slice(-2).join(' / ');
-  return `no kernel headers of ${release} from Debian: ${made.error?.message ?? said}`;
+  const made = madeOnce({
+    files: ['test/boards/make-headers.sh'],
+    name: ['headers', release],
+    args: (folder) => [arch, release, folder],
+    makes: ['build'],
+  });
+  return typeof made === 'string' ? made : { folder: join(made.folder, 'build') };
 }
 
 /** The image with more files: path on the board to path here. `scratch`: a folder to make it in. */

@@ -2,51 +2,30 @@
 # make-board.sh ARCH FOLDER [trixie]
 # Makes FOLDER/kernel, FOLDER/initramfs.gz and FOLDER/key of a virtual board out of Debian packages: a stock kernel, busybox,
 # dropbear and OpenSSH's sftp-server. ARCH: x86_64, aarch64 or riscv64. trixie: of Debian 13 instead of the release that this machine
-# runs; riscv64 always is. Nothing of the system is changed: packages of other
-# architectures come through an APT root of their own (apt.conf(5), Dir::State) and are only unpacked.
+# runs; riscv64 always is.
 # Needs apt-get, dpkg, cpio, depmod, modprobe, xz, ssh-keygen.
 set -euo pipefail
 arch=$1 folder=$2 suite=${3:-}
 [ "$arch" != riscv64 ] || suite=trixie # Debian has riscv64 since 13
-work=$(mktemp -d "${TMPDIR:-/tmp}/em-make-board.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-root=$work/root apt=$work/apt
-mkdir -p "$root" "$folder" "$apt"/{state/lists/partial,cache/archives/partial,parts}
-touch "$apt/state/status"
+. "$(dirname "$0")/apt-root.sh"
+debian=$(debian_name "$arch")
+root=$work/root
+mkdir -p "$root" "$folder"
 
+triplet=$arch-linux-gnu
 case $arch in
-x86_64)  debian=amd64   image=linux-image-cloud-amd64 triplet=x86_64-linux-gnu
-         modules='virtio_pci virtio_net' ;;
-aarch64) debian=arm64   image=linux-image-cloud-arm64 triplet=aarch64-linux-gnu
-         modules='virtio_mmio virtio_net' ;;
-riscv64) debian=riscv64 image=linux-image-riscv64 triplet=riscv64-linux-gnu
-         modules='virtio_mmio virtio_net macb' ;;
-*) echo "no board for $arch" >&2; exit 2 ;;
+x86_64)  image=linux-image-cloud-amd64 modules='virtio_pci virtio_net' ;;
+aarch64) image=linux-image-cloud-arm64 modules='virtio_mmio virtio_net' ;;
+riscv64) image=linux-image-riscv64 modules='virtio_mmio virtio_net macb' ;;
 esac
 
-cat > "$work/apt.conf" <<CONF
-APT::Architecture "$debian";
-APT::Architectures { "$debian"; };
-APT::Sandbox::User "root";
-Dir::State "$apt/state";
-Dir::State::status "$apt/state/status";
-Dir::Cache "$apt/cache";
-CONF
-if [ -n "$suite" ]; then
-    mirror=$(apt-get indextargets --format '$(SITE)' | grep -v security | head -n 1)
-    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-    echo "deb [arch=$debian signed-by=$keyring] $mirror $suite main" > "$apt/sources.list"
-    printf 'Dir::Etc::sourcelist "%s";\nDir::Etc::sourceparts "%s";\n' "$apt/sources.list" "$apt/parts" >> "$work/apt.conf"
-fi
-export APT_CONFIG=$work/apt.conf
-apt-get update -qq
+apt_root "$debian" "$suite"
 # Point releases rename the image: the metapackage knows its name.
-image=$(apt-cache depends "$image" | awk '/Depends: linux-image/ { print $2; exit }')
-cd "$work"
-apt-get download -qq "$image" busybox-static dropbear-bin libtomcrypt1 libtommath1 libgmp10 zlib1g libcrypt1 libc6 \
-    openssh-sftp-server > download.log 2>&1 || { cat download.log >&2; exit 1; }
-for package in ./*.deb; do dpkg -x "$package" "$root"; done
+image=$(depends "$image" '^linux-image' | head -n 1)
+download "$image" busybox-static dropbear-bin libtomcrypt1 libtommath1 libgmp10 zlib1g libcrypt1 libc6 openssh-sftp-server
+unpack "$root"
 
+cd "$work"
 modroot=$root
 [ -d "$modroot/lib/modules" ] || modroot=$root/usr
 version=$(ls "$modroot/lib/modules")

@@ -1,15 +1,14 @@
 /** Virtual boards that boot a stock Debian kernel under QEMU's system emulation, by SSH or by their serial console. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { homedir, tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { type Board, boardOf } from '../../deploy/boards/board.js';
 import type { Architecture } from '../../targets/target.js';
+import { madeOnce } from './board-cache.js';
 import { freePort } from './loopback-sshd.js';
 
 export interface Machine {
@@ -20,6 +19,8 @@ export interface Machine {
   readonly program: string;
   readonly args: readonly string[];
   readonly console: string;
+  /** How many times as long as others it may take for what it does (1). */
+  readonly slower?: number;
   /** QEMU's network card; `netdev` n0 is the network. */
   readonly network: (hostForward: string) => readonly string[];
 }
@@ -61,16 +62,6 @@ export interface BoardImage {
   readonly key: string;
 }
 
-const makeScript = join(
-  dirname(fileURLToPath(import.meta.url)),
-  '..',
-  '..',
-  '..',
-  'test',
-  'boards',
-  'make-board.sh',
-);
-
 const inPath = (name: string) =>
   (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, name)));
 
@@ -79,24 +70,15 @@ export function boardImage({ arch, suite, program }: Machine): BoardImage | stri
   const tools = [program, 'apt-get', 'dpkg', 'cpio', 'depmod', 'modprobe', 'xz', 'ssh-keygen'];
   const missing = tools.filter((name) => !inPath(name) && !existsSync(join('/sbin', name)));
   if (missing.length > 0) return `${missing.join(', ')} not installed`;
-  const cache =
-    process.env.EMBED_TEST_BOARDS ??
-    join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'embed-model', 'test-boards');
-  const recipe = createHash('sha256').update(readFileSync(makeScript)).digest('hex').slice(0, 12);
-  const folder = join(cache, [arch, suite, recipe].filter(Boolean).join('-'));
-  const image = {
-    kernel: join(folder, 'kernel'),
-    initramfs: join(folder, 'initramfs.gz'),
-    key: join(folder, 'key'),
-  };
-  if (existsSync(image.kernel) && existsSync(image.initramfs)) return image;
-  const made = spawnSync(makeScript, [arch, folder, ...(suite ? [suite] : [])], {
-    encoding: 'utf8',
-    timeout: 600_000,
+  const made = madeOnce({
+    files: ['test/boards/make-board.sh'],
+    name: [arch, ...(suite ? [suite] : [])],
+    args: (folder) => [arch, folder, ...(suite ? [suite] : [])],
+    makes: ['kernel', 'initramfs.gz', 'version'],
   });
-  if (made.status === 0) return image;
-  const said = made.stderr.trim().split('\n').slice(-2).join(' / ');
-  return `the board could not be made of Debian packages: ${made.error?.message ?? said}`;
+  if (typeof made === 'string') return made;
+  const at = (file: string) => join(made.folder, file);
+  return { kernel: at('kernel'), initramfs: at('initramfs.gz'), key: at('key') };
 }
 
 export interface QemuBoard {
@@ -158,7 +140,7 @@ export async function startQemuBoard(
   }
   const common = {
     ...{ name: machine.name.replaceAll(' ', '-'), emulated: true },
-    timeouts: { connect: 60, command: 120, upload: 900, run: 600 },
+    timeouts: { connect: 60, command: 120 * (machine.slower ?? 1), upload: 900, run: 600 },
   };
   const knownHosts = join(folder, 'known_hosts');
   const settings = {
