@@ -41,14 +41,23 @@ export async function moduleBundle(
   if (typeof image === 'string') return image;
   const headers = boardHeaders(machine, image);
   if (typeof headers === 'string') return headers;
-  const target = targetNamed(moduleTargets[machine.arch]);
+  return moduleFor(machine, image, headers.folder, extras);
+}
+
+/** The bundled model with a module for the kernel of these headers. */
+export async function moduleFor(
+  { arch }: Machine,
+  image: BoardImage,
+  headers: string,
+  extras: Partial<BuildOptions> = {},
+): Promise<ModuleBundle | string> {
+  const target = targetNamed(moduleTargets[arch]);
   const folder = scratchFolder('module');
   const built = await buildOrReason(join(folder, 'out'), target, 'os-nano', {
-    ...{ kernelModule: true, kernelHeaders: headers.folder },
+    ...{ kernelModule: true, kernelHeaders: headers },
     ...extras,
   });
-  if (typeof built === 'string') return built;
-  return { image, target, headers: headers.folder, folder, ...built };
+  return typeof built === 'string' ? built : { image, target, headers, folder, ...built };
 }
 
 /** What a board needs for the module of a bundle: path there to path here. */
@@ -71,7 +80,7 @@ export async function bootWith(
 ): Promise<Shell> {
   const board = await startQemuBoard(t, machine, withFiles(image, files, scratchFolder('initramfs')), 'ssh');
   await board.begin();
-  await board.ready(bootMs);
+  await board.ready(bootMs * (machine.slower ?? 1));
   const session = await BoardSession.open(board.ssh, null, sessionWith({ acceptNew: true }));
   t.teardown(() => session.close());
   return async (script) => {
@@ -84,7 +93,11 @@ export async function bootWith(
 export const complaints = (dmesg: string) =>
   dmesg
     .split('\n')
-    .filter((line) => /WARNING|BUG|Oops|Call Trace|soft lockup|hung_task|rcu:.*stall/i.test(line));
+    .filter((line) =>
+      /WARNING|BUG|Oops|Call Trace|soft lockup|hung_task|rcu:.*stall|UBSAN|unreferenced object|suspected memory leak/i.test(
+        line,
+      ),
+    );
 
 /** em-ask asked for a golden run, by text and by ids. */
 export function askCommands({ golden }: Manifest) {
