@@ -28,7 +28,26 @@ export interface BareMetalBoard {
 
 const MiB = 1 << 20;
 
-const uImage = { name: 'em-bare.img', format: 'u-boot' } as const;
+/** QEMU's virt machines, as one boots them and as U-Boot finds them. */
+const machines = {
+  virtAarch64: {
+    arch: 'aarch64',
+    uart: { driver: 'pl011', address: 0x09000000 },
+    ...{ hart: null, timerHz: null },
+  },
+  virtRiscv64: {
+    arch: 'riscv64',
+    uart: { driver: 'ns16550', address: 0x10000000 },
+  },
+} as const;
+
+/** A program that U-Boot loads and calls. It has moved itself to the end of memory; there is none to switch off: it returns. */
+const uBoot = {
+  start: 'u-boot',
+  image: { name: 'em-bare.img', format: 'u-boot' },
+  powerOff: null,
+  hart: null,
+} as const;
 
 const elf = { name: 'em-bare.elf', format: 'elf' } as const;
 
@@ -36,15 +55,12 @@ export const bareMetalBoards: readonly BareMetalBoard[] = [
   {
     name: 'virt-aarch64',
     description: "QEMU's virt machine for 64-bit Arm",
-    arch: 'aarch64',
+    ...machines.virtAarch64,
     start: 'reset',
-    uart: { driver: 'pl011', address: 0x09000000 },
     ram: { start: 0x40000000, bytes: 512 * MiB },
     loadAddress: 0x40080000, // QEMU puts the device tree at the start
     image: elf,
     powerOff: { kind: 'psci' },
-    hart: null,
-    timerHz: null,
   },
   {
     name: 'raspi3b',
@@ -63,9 +79,8 @@ export const bareMetalBoards: readonly BareMetalBoard[] = [
   {
     name: 'virt-riscv64',
     description: "QEMU's virt machine for RISC-V",
-    arch: 'riscv64',
+    ...machines.virtRiscv64,
     start: 'reset',
-    uart: { driver: 'ns16550', address: 0x10000000 },
     ram: { start: 0x80000000, bytes: 512 * MiB },
     loadAddress: 0x80000000,
     image: elf,
@@ -89,28 +104,18 @@ export const bareMetalBoards: readonly BareMetalBoard[] = [
   {
     name: 'virt-aarch64-uboot',
     description: "U-Boot on QEMU's virt machine for 64-bit Arm",
-    arch: 'aarch64',
-    start: 'u-boot',
-    uart: { driver: 'pl011', address: 0x09000000 },
-    // U-Boot has moved itself to the end of memory.
+    ...machines.virtAarch64,
+    ...uBoot,
     ram: { start: 0x40000000, bytes: 448 * MiB },
     loadAddress: 0x41000000,
-    image: uImage,
-    powerOff: null,
-    hart: null,
-    timerHz: null,
   },
   {
     name: 'virt-riscv64-uboot',
     description: "U-Boot on QEMU's virt machine for RISC-V",
-    arch: 'riscv64',
-    start: 'u-boot',
-    uart: { driver: 'ns16550', address: 0x10000000 },
+    ...machines.virtRiscv64,
+    ...uBoot,
     ram: { start: 0x80000000, bytes: 448 * MiB },
     loadAddress: 0x84000000,
-    image: uImage,
-    powerOff: null,
-    hart: null,
     timerHz: 10_000_000,
   },
 ];

@@ -26,16 +26,23 @@ void em_print(const char *text)
     em_print_bytes(text, bytes);
 }
 
-void em_print_decimal(em_u64 value)
+em_u32 em_decimal(em_u64 value, char digits[EM_DECIMAL_DIGITS])
 {
-    char digits[20];
-    em_u32 at = sizeof(digits);
+    em_u32 at = EM_DECIMAL_DIGITS;
 
     do {
         digits[--at] = (char)('0' + value % 10u);
         value /= 10u;
     } while (value != 0);
-    em_print_bytes(digits + at, (em_u32)sizeof(digits) - at);
+    return at;
+}
+
+void em_print_decimal(em_u64 value)
+{
+    char digits[EM_DECIMAL_DIGITS];
+    em_u32 at = em_decimal(value, digits);
+
+    em_print_bytes(digits + at, EM_DECIMAL_DIGITS - at);
 }
 
 void em_print_hex(em_u64 value)

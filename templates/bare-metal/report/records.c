@@ -34,14 +34,10 @@ static void em_put_string(const char *text)
 
 static void em_put_decimal(em_u64 value)
 {
-    char digits[20];
-    em_u32 at = sizeof(digits);
+    char digits[EM_DECIMAL_DIGITS];
+    em_u32 at = em_decimal(value, digits);
 
-    do {
-        digits[--at] = (char)('0' + value % 10u);
-        value /= 10u;
-    } while (value != 0);
-    em_put(digits + at, (em_u32)sizeof(digits) - at);
+    em_put(digits + at, EM_DECIMAL_DIGITS - at);
 }
 
 static void em_put_hex(em_u64 value, em_u32 digits)
