@@ -20,7 +20,8 @@ import { quantizeGraph } from '../quantize/quantize.js';
 import { compileTokenizer } from '../tokenizer/compile-tokenizer.js';
 import type { AutoRecord } from './auto-record.js';
 import { type AutoTexts, chooseAutoTexts } from './auto-texts.js';
-import { certify, emittedLoss, measureLoss, sizeAgainst16Bit, whyNotMeasurable } from './certify.js';
+import { certify, sizeAgainst16Bit, whyNotMeasurable } from './certify.js';
+import { EmittedJudge } from './emitted-judge.js';
 import { type Matrices, type SearchResult, searchPlan } from './search-plan.js';
 import {
   allocatedFormats,
@@ -111,11 +112,9 @@ class AutoRun {
     const scored = texts.certification;
     const positions =
       scored === null || !measurable ? null : (scored.ids.length / scored.window) * (scored.window - 1);
-    const measureEmitted = async (plan: Plan, matrices: Matrices) => {
-      const model = this.#lower(matrices);
-      const judged = { source: input.source, plan, model, windows: texts.allocation };
-      return emittedLoss(await measureLoss(judged, maxLoss, context));
-    };
+    const judge = new EmittedJudge(input.source, texts.allocation, maxLoss);
+    const measureEmitted = (plan: Plan, matrices: Matrices) =>
+      judge.measure(plan, this.#lower(matrices), context);
     const found = await searchPlan(
       {
         ...problem,

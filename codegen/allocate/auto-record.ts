@@ -52,7 +52,8 @@ export interface Variant {
   readonly float: { readonly kld: number; readonly lnRatio: number; readonly positions: number } | null;
   /** On the allocation text, by the emitted C; null where the variant was given up before. */
   readonly emitted: {
-    readonly kld: number;
+    /** Null where the checkpoint was not run beside it: its likelihoods were known. */
+    readonly kld: number | null;
     readonly lnRatio: number;
     /** Upper end of the one-sided 95 % interval of lnRatio; null below 2 windows. */
     readonly upper95: number | null;

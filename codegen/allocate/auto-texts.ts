@@ -27,10 +27,10 @@ export interface AutoTexts {
 }
 
 /** Multiplications by a weight that each use of a text may take: what bounds tokens for large models. */
-const FITTING_BUDGET = 4e10;
+const FITTING_BUDGET = 2.5e11;
 const PROBE_BUDGET = 1.5e11;
-const JUDGING_BUDGET = 1.2e11;
-const CERTIFYING_BUDGET = 2.4e11;
+const JUDGING_BUDGET = 5e11;
+const CERTIFYING_BUDGET = 1e12;
 const SENSITIVITY_TOKENS = 4096;
 /** A certificate wants this many windows at least (statistics.ts). */
 const LEAST_WINDOWS = 32;
@@ -63,7 +63,7 @@ export function chooseAutoTexts(
       : { name: validation.name, ids: validation.ids.subarray(0, validation.ids.length >> 1) };
   if (validation !== null) refuseSame(calibrationIds, validation);
   const window = windowFor(graph, judged.ids.length);
-  const allocation = cut(judged.ids, window, clamp(JUDGING_BUDGET / weights, 8192, 32768));
+  const allocation = cut(judged.ids, window, clamp(JUDGING_BUDGET / weights, 8192, 65536));
   const kept = validation === null ? null : certificationHalf(graph, validation);
   const probeTokens = clamp(PROBE_BUDGET / (weights * graph.matrices.length * 0.6), 512, 2048);
   const probeWindow = Math.min(PROBE_WINDOW, window);
@@ -91,7 +91,7 @@ export function certificationHalf(
 ): { readonly windows: EvaluationWindows; readonly record: AutoText } {
   const half = ids.subarray(ids.length >> 1);
   const window = windowFor(graph, half.length);
-  const windows = cut(half, window, clamp(CERTIFYING_BUDGET / weightCount(graph), 8192, 65536));
+  const windows = cut(half, window, clamp(CERTIFYING_BUDGET / weightCount(graph), 8192, 131072));
   return { windows, record: describe(name, windows.ids, window) };
 }
 

@@ -14,7 +14,7 @@ import type { StageContext } from '../progress.js';
 import type { FormatName } from '../quantize/format.js';
 import type { QuantizedMatrix } from '../quantize/matrix.js';
 import type { Plan } from '../quantize/plan.js';
-import type { AutoText, Variant } from './auto-record.js';
+import type { AutoText } from './auto-record.js';
 
 /** Why this machine cannot run the emitted C, or null where it can. */
 export async function whyNotMeasurable(): Promise<string | null> {
@@ -54,11 +54,6 @@ export function sizeAgainst16Bit({ matrices }: IntegerModel, { kernelSet }: Targ
       return sum + kernels.layoutFor(format).sectionBytes(format, matrix.rows, matrix.columns);
     }, 0);
   return bytes(({ format }) => format) / bytes(() => 'w16');
-}
-
-/** What of it decides between variants. */
-export function emittedLoss({ lnRatio, kld, tokens }: ValidationStatistics): NonNullable<Variant['emitted']> {
-  return { kld: kld.mean, lnRatio: lnRatio.mean, upper95: lnRatio.upper95, positions: tokens };
 }
 
 /** Measures on the certification text, which is used this once, and writes down what was found. */

@@ -68,7 +68,9 @@ const ERRORS_90 = 1.282;
 const FIRST_SLOPE = 1.2;
 /** A plan that uses this share of the limit is not worth another attempt; the next one aims between it and 1. */
 const ENOUGH = 0.95;
-const AIM = 0.98;
+const AIM = 0.985;
+/** How much nearer to the limit than the nearest attempt the next one is at least, as a factor of its divergence. */
+const STEP = 1.03;
 const MOST_ALLOCATIONS = 4;
 /** Children of a generation, and the seed that they are drawn from. */
 const OFFSPRING = 8;
@@ -80,6 +82,13 @@ export async function searchPlan(input: SearchInput, context: StageContext): Pro
   return new PlanSearch(input, probe, context).run();
 }
 
+/** An allocation as it was solved, before any evolution, and what a certification must expect of what became of it. */
+interface Point extends Expected {
+  readonly bytes: number;
+  /** Predicted. */
+  readonly divergence: number;
+}
+
 interface Attempt {
   readonly index: number;
   readonly share: number;
@@ -89,8 +98,10 @@ interface Attempt {
 
 class PlanSearch {
   readonly #variants: Variant[] = [];
-  /** Allocations as they were solved, before any evolution: what the next one is extrapolated from. */
-  readonly #allocated: (Allocation & { readonly share: number })[] = [];
+  /** What the next allocation is extrapolated from. */
+  readonly #allocated: Point[] = [];
+  /** Divergence of the emitted C over that of its weights in float, from the first attempt: it is not measured again. */
+  #emittedOverFloat = 1;
   #library: FormatLibrary | null = null;
   #best: Attempt | null = null;
 
@@ -120,7 +131,7 @@ class PlanSearch {
     let rung: Rung = 'first allocation';
     for (let n = 0; n < MOST_ALLOCATIONS; n++) {
       const budget = this.#nextBudget();
-      const allocation = budget <= 0 ? null : smallestAllocation(sensitivities, bytesOf, budget);
+      const allocation = budget > 0 ? smallestAllocation(sensitivities, bytesOf, budget) : null;
       if (allocation === null || this.#allocated.some(({ bytes }) => bytes === allocation.bytes)) return;
       const share = await this.#tryAllocation(rung, allocation, this.input.calibration);
       if (share <= 1 && share >= ENOUGH) return;
@@ -161,7 +172,8 @@ class PlanSearch {
     const { formats, divergence } = allocation;
     const record = evolution === null ? null : recordOf(evolution, asPlan(start));
     const share = await this.#try(rung, asPlan(allocation), divergence, formats, windows, record);
-    this.#allocated.push({ ...start, share });
+    const expected = expectedLoss(this.#variants.at(-1)!, this.input.goal, this.#emittedOverFloat);
+    this.#allocated.push({ bytes: start.bytes, divergence: start.divergence, ...expected });
     return share;
   }
 
@@ -209,7 +221,8 @@ class PlanSearch {
     const bitsPerWeight = input.bitsPerWeight(bytes);
     const common = { rung, plan, method, fittedTokens, bytes, bitsPerWeight };
     const variant: Variant = { ...common, predicted, evolution, float, emitted };
-    const share = usedShare(variant, input.goal);
+    if (typeof emitted?.kld === 'number' && float.kld > 0) this.#emittedOverFloat = emitted.kld / float.kld;
+    const share = usedShare(variant, input.goal, this.#emittedOverFloat);
     this.#variants.push(variant);
     this.#keep({ index: this.#variants.length - 1, share, variant, matrices });
     context.progress.end(describeVariant(variant, share));
@@ -227,39 +240,79 @@ class PlanSearch {
     if (isBetter) this.#best = attempt;
   }
 
-  /**
-   * Loss grows with the predicted divergence in a line: through what integers cost and the last attempt, or through the two
-   * attempts that are nearest to the limit.
-   */
+  /** Divergence that the next allocation may have. Zero or less: none. */
   #nextBudget(): number {
     const limit = Math.log1p(this.input.goal.maxLoss);
-    const points = this.#allocated
-      .map(({ divergence, share }) => ({ x: divergence, y: share * limit }))
-      .sort((a, b) => Math.abs(a.y - AIM * limit) - Math.abs(b.y - AIM * limit));
-    const [one, two] = points;
-    if (one === undefined) return (AIM * limit - INTEGER_COST) / FIRST_SLOPE / 1.15; // noise of the measurements
-    const [from, base] = two === undefined || two.x === one.x ? [0, INTEGER_COST] : [two.x, two.y];
-    const slope = (one.y - base) / (one.x - from);
-    const sane = slope > 0.3 && slope < 10 ? slope : FIRST_SLOPE;
-    return Math.max(one.x / 4, Math.min(one.x * 3, one.x + (AIM * limit - one.y) / sane));
+    const points = this.#allocated;
+    if (points.length === 0) return (AIM * limit - INTEGER_COST) / FIRST_SLOPE / 1.15; // noise of the measurements
+    const budget = extrapolateBudget(points, AIM * limit);
+    const isAbove = ({ mean, noise }: Point) => mean + noise > limit;
+    const most = Math.min(...points.filter(isAbove).map(({ divergence }) => divergence / STEP));
+    const least = Math.max(
+      ...points.filter((point) => !isAbove(point)).map(({ divergence }) => divergence * STEP),
+    );
+    // Between what is known to lose too little and too much there is nothing left to find, or it lies there.
+    return least > most ? 0 : Math.min(most, Math.max(least, budget));
   }
 }
 
 /**
- * What a certification must expect to find as the upper end of the loss, over the limit. Both texts are samples: their errors
- * are allowed for. Divergence counts where it is larger than the loss, which on little text can be small by luck.
+ * The divergence with which the upper end of the loss comes to `aim`. What integers cost aside, loss is in proportion to divergence, in
+ * a ratio that is a property of model and text: all attempts together say it better than the line through any two, whose
+ * difference may be all noise. The noise of a mean grows with the root of the divergence.
  */
-export function usedShare(
-  { float, emitted }: Pick<Variant, 'float' | 'emitted'>,
-  { maxLoss, certifiedPositions }: SearchGoal,
+export function extrapolateBudget(
+  points: readonly Pick<Point, 'divergence' | 'mean' | 'noise'>[],
+  aim: number,
 ): number {
+  const sum = (of: (point: (typeof points)[number]) => number) =>
+    points.reduce((total, point) => total + of(point), 0);
+  const divergences = sum(({ divergence }) => divergence);
+  const slope = Math.max(0.3, sum(({ mean }) => mean - INTEGER_COST) / divergences);
+  const noise = sum(({ noise, divergence }) => noise / Math.sqrt(divergence)) / points.length;
+  const room = Math.max(0, aim - INTEGER_COST);
+  const root = (Math.sqrt(noise ** 2 + 4 * slope * room) - noise) / (2 * slope); // of slope x + noise sqrt(x) = room
+  return root ** 2;
+}
+
+/** ln of perplexity over that of the checkpoint: what a certification must expect, and what it may find above that by chance. */
+interface Expected {
+  readonly mean: number;
+  readonly noise: number;
+}
+
+/**
+ * What a certification must expect to find as the upper end of the loss. Both texts are samples: their errors are allowed for.
+ * Divergence counts where it is larger than the loss, which on little text can be small by luck.
+ */
+function expectedLoss(
+  { float, emitted }: Pick<Variant, 'float' | 'emitted'>,
+  { certifiedPositions }: SearchGoal,
+  emittedOverFloat: number,
+): Expected {
   const found = emitted ?? { ...float!, lnRatio: float!.lnRatio + INTEGER_COST, upper95: null };
-  const { kld, lnRatio, upper95, positions } = found;
+  const { lnRatio, upper95, positions } = found;
+  const kld = found.kld ?? (float?.kld ?? 0) * emittedOverFloat;
   // The loss of a token deviates by some sqrt(2 kld).
   const own = upper95 === null ? Math.sqrt((2 * kld) / positions) : (upper95 - lnRatio) / ERRORS_95;
   const later = certifiedPositions === null ? 0 : own * Math.sqrt(positions / certifiedPositions);
-  const noise = ERRORS_95 * later + ERRORS_90 * Math.hypot(own, later);
-  return (Math.max(kld, lnRatio) + noise) / Math.log1p(maxLoss);
+  return {
+    mean: Math.max(kld, lnRatio),
+    noise: ERRORS_95 * later + ERRORS_90 * Math.hypot(own, later),
+  };
+}
+
+/**
+ * What a certification must expect to find as the upper end of the loss, over the limit. `emittedOverFloat` stands in for the divergence
+ * of the emitted C where only that in float was measured.
+ */
+export function usedShare(
+  found: Pick<Variant, 'float' | 'emitted'>,
+  goal: SearchGoal,
+  emittedOverFloat = 1,
+): number {
+  const { mean, noise } = expectedLoss(found, goal, emittedOverFloat);
+  return (mean + noise) / Math.log1p(goal.maxLoss);
 }
 
 function recordOf({ seed, start, history, fitness }: Evolution, from: Plan): EvolutionRecord {

@@ -12,17 +12,21 @@ import { Hessian } from '../quantize/gptq/hessian.js';
 import { planSweep, quantizeGptq, type Sweep } from '../quantize/gptq/quantize-gptq.js';
 import { matricesByInput, matrixOf, matrixSource } from '../quantize/gptq/quantize-sequentially.js';
 import { dequantizeMatrix, type QuantizedMatrix } from '../quantize/matrix.js';
-import { roundToNearest } from '../quantize/round-to-nearest.js';
+import { type MatrixSource, roundToNearest } from '../quantize/round-to-nearest.js';
 
 /** Formats that bits are allocated from, fewest bits first. */
 export const allocatedFormats = ['w4', 'w5', 'w6', 'w8'] as const satisfies readonly FormatName[];
 export type AllocatedFormat = (typeof allocatedFormats)[number];
 
+/** Rows that tell how much less the output errs with more bits: the ratio hardly differs between rows. */
+const COMPARED_ROWS = 128;
+
 export interface Sensitivity {
   readonly matrix: string;
   /**
    * Mean Kullback-Leibler divergence (nats a token) from the float model when this matrix alone is quantized: measured for the
-   * fewest bits; for the others scaled by the squared error of the matrix's output, to which it is proportional while small.
+   * fewest bits; for the others scaled by the squared error of the matrix's output, as a sample of its rows has it: divergence is
+   * proportional to that while small.
    */
   readonly divergence: Readonly<Record<AllocatedFormat, number>>;
 }
@@ -130,12 +134,14 @@ class SensitivityRun {
 
   /** Measures one matrix, which layer `layer` uses (layerCount: the epilogue; -1: the prologue). */
   async #matrix(name: string, sweep: Sweep | null, layer: number): Promise<void> {
-    const errors = allocatedFormats.map((format) => this.#quantize(name, sweep, format));
-    const { matrix, outputError } = errors[0]!;
+    const source = matrixSource(this.input.checkpoint, matrixOf(this.input.graph, name));
+    const { matrix } = this.#quantize(source, sweep, allocatedFormats[0]);
     this.#overlaid.set(name, dequantizeMatrix(matrix), matrix.columns);
     const measured = await this.#divergence(this.#usedByPrologue(name) ? -1 : layer);
     this.#overlaid.delete(name);
-    const scaled = errors.map((one) => (outputError === 0 ? 0 : (measured * one.outputError) / outputError));
+    const sample = sampleRows(source, COMPARED_ROWS);
+    const errors = allocatedFormats.map((format) => this.#quantize(sample, sweep, format).outputError);
+    const scaled = errors.map((error) => (errors[0] === 0 ? 0 : (measured * error) / errors[0]!));
     const divergence = Object.fromEntries(allocatedFormats.map((format, i) => [format, scaled[i]!]));
     const found = { matrix: name, divergence: divergence as Record<AllocatedFormat, number> };
     this.#found.set(name, found);
@@ -147,9 +153,8 @@ class SensitivityRun {
     return this.input.graph.prologue.some((op) => 'matrix' in op && op.matrix === name);
   }
 
-  #quantize(name: string, sweep: Sweep | null, format: FormatName) {
-    const { graph, checkpoint, groupSize, algebra } = this.input;
-    const source = matrixSource(checkpoint, matrixOf(graph, name));
+  #quantize(source: MatrixSource, sweep: Sweep | null, format: FormatName) {
+    const { groupSize, algebra } = this.input;
     if (sweep !== null) return quantizeGptq(source, sweep, format, groupSize, algebra);
     const matrix = roundToNearest(source, format, groupSize);
     return { matrix, outputError: squaredError(matrix, source.read(0, source.rows)) };
@@ -180,6 +185,18 @@ class SensitivityRun {
     this.#probe.rewind(saved);
     return sum / positions;
   }
+}
+
+/** Rows of a matrix, evenly spread over it; all of them where there are no more. */
+function sampleRows({ name, rows, columns, read }: MatrixSource, count: number): MatrixSource {
+  if (rows <= count) return { name, rows, columns, read };
+  const sample = new Float32Array(count * columns);
+  for (let r = 0; r < count; r++) sample.set(read(Math.floor((r * rows) / count), 1), r * columns);
+  // A copy each time: quantizers write into what they read.
+  return {
+    ...{ name, columns, rows: count },
+    read: (first, taken) => sample.slice(first * columns, (first + taken) * columns),
+  };
 }
 
 function squaredError(matrix: QuantizedMatrix, weights: Float32Array): number {

@@ -7,7 +7,8 @@ import type { Manifest, ManifestTensor } from './manifest.js';
 
 /** Loss of a variant; nats a token. */
 export interface VariantLoss {
-  readonly kld: number;
+  /** Kullback-Leibler divergence; null where only the loss was measured. */
+  readonly kld: number | null;
   /** ln of the perplexity over that of the checkpoint; null where only the divergence was measured. */
   readonly lnRatio: number | null;
   readonly positions: number;

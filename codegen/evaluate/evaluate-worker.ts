@@ -15,6 +15,7 @@ import { EmbedError } from '../diagnostics/error.js';
 import { buildGraph } from '../graph/build.js';
 import type { QuantizedMatrix } from '../quantize/matrix.js';
 import { PrunedCheckpoint } from '../vocabulary/pruned-checkpoint.js';
+import { LikelihoodScorer, type WindowLikelihood } from './likelihood-scorer.js';
 import { LogitsStream } from './logits-stream.js';
 import type { ValidationData } from './statistics.js';
 import { windowArguments } from './window-arguments.js';
@@ -33,6 +34,7 @@ export interface EvaluationTask extends ScoredWindows {
   /** What a .crystal file lacks, as the bundle was built with it. */
   readonly completion: CrystalCompletion | null;
   readonly context: number;
+  readonly vocabSize: number;
   /** Milliseconds that em-run may be silent, when the thread waits for it. */
   readonly silenceTimeoutMs: number;
   /** Most bytes of float weights that stay in memory, for each float model. */
@@ -41,13 +43,17 @@ export interface EvaluationTask extends ScoredWindows {
   readonly rotate: boolean;
   /** Quantized matrices to compare with as well, as real numbers; null: only the checkpoint is compared with. */
   readonly matrices: ReadonlyMap<string, QuantizedMatrix> | null;
+  /** Whether no float model is to run beside em-run: only likelihoods are scored then. Absent: one is. */
+  readonly likelihoodOnly?: boolean;
 }
 
 export interface EvaluationScores {
-  /** Against the checkpoint in float. */
+  /** Against the checkpoint in float; empty where only likelihoods are scored. */
   readonly reference: ValidationData;
   /** Against the quantized weights in float; empty where that was not asked for. */
   readonly integerCost: ValidationData;
+  /** Of em-run; empty unless they are all that is scored. */
+  readonly likelihoods: readonly WindowLikelihood[];
 }
 
 export type WorkerMessage =
@@ -66,6 +72,7 @@ async function score(
   port: MessagePort,
   stop: AbortController,
 ): Promise<EvaluationScores> {
+  if (task.likelihoodOnly === true) return scoreLikelihoods(task, port, stop);
   const opened = openCheckpoint(task.checkpoint, task.completion);
   const checkpoint = task.kept === null ? opened : new PrunedCheckpoint(opened, task.kept);
   try {
@@ -80,20 +87,38 @@ async function score(
         ? null
         : scorerFor(dequantizedWeights(checkpoint, graph, task.matrices, task.weightBytes));
     let positions = 0;
-    await runWindows(task, graph.vocabSize, stop, (logits) => {
+    await runWindows(task, task.vocabSize, stop, (logits) => {
       reference.add(positions, logits);
       integerCost?.add(positions, logits);
       positions++;
       if (positions % task.window === 0) port.postMessage({ kind: 'window' } satisfies WorkerMessage);
     });
-    if (positions !== task.ids.length) {
-      const why = `it gave logits of ${positions} positions instead of ${task.ids.length}`;
-      throw new EmbedError('EM3204', { where: task.binary, why });
-    }
-    return { reference: reference.data(), integerCost: integerCost?.data() ?? [] };
+    refuseMissing(task, positions);
+    return { reference: reference.data(), integerCost: integerCost?.data() ?? [], likelihoods: [] };
   } finally {
     checkpoint.close();
   }
+}
+
+async function scoreLikelihoods(
+  task: EvaluationTask,
+  port: MessagePort,
+  stop: AbortController,
+): Promise<EvaluationScores> {
+  const scorer = new LikelihoodScorer(task);
+  let positions = 0;
+  await runWindows(task, task.vocabSize, stop, (logits) => {
+    scorer.add(positions++, logits);
+    if (positions % task.window === 0) port.postMessage({ kind: 'window' } satisfies WorkerMessage);
+  });
+  refuseMissing(task, positions);
+  return { reference: [], integerCost: [], likelihoods: scorer.data() };
+}
+
+function refuseMissing({ ids, binary }: EvaluationTask, positions: number): void {
+  if (positions === ids.length) return;
+  const why = `it gave logits of ${positions} positions instead of ${ids.length}`;
+  throw new EmbedError('EM3204', { where: binary, why });
 }
 
 /** Starts em-run and hands on its logits. The pipe between them holds em-run back while they are compared. */

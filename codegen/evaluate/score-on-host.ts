@@ -9,9 +9,11 @@ import type { StageContext } from '../progress.js';
 import type { QuantizedMatrix } from '../quantize/matrix.js';
 import type { Plan } from '../quantize/plan.js';
 import { type EvaluationJob, evaluateWindows } from './evaluate-windows.js';
+import type { EvaluationScores } from './evaluate-worker.js';
 import type { EvaluationWindows } from './evaluation-text.js';
 import { type HostBuild, withHostBuild } from './host-build.js';
 import { hostTarget } from './host-target.js';
+import type { WindowLikelihood } from './likelihood-scorer.js';
 import type { ReferenceModel } from './reference-model.js';
 import { Validation, type ValidationData, type ValidationStatistics } from './statistics.js';
 
@@ -45,7 +47,22 @@ export async function scoreOnHost(
   );
 }
 
-/** The same for a build that there is. */
+/** Emits, compiles and scores how likely the emitted C finds the text: no float model runs. Throws what scoreOnHost throws. */
+export async function likelihoodsOnHost(
+  source: ModelSource,
+  plan: Plan,
+  model: ReferenceModel['model'],
+  windows: EvaluationWindows,
+  context: StageContext,
+): Promise<readonly WindowLikelihood[]> {
+  const target = await hostTarget();
+  return withHostBuild(target, source, plan, model, context, async (build) => {
+    const job = { ...jobFor(build, source, model, windows, null), likelihoodOnly: true };
+    return (await evaluateJob(job, context)).flatMap(({ likelihoods }) => likelihoods);
+  });
+}
+
+/** The same as scoreOnHost for a build that there is. */
 export function scoreBuild(
   build: HostBuild,
   source: ModelSource,
@@ -88,16 +105,22 @@ function jobFor(
     kept: source.vocabulary === undefined ? null : Int32Array.from(source.vocabulary.ids),
     completion: source.completion ?? null,
     context: graph.context,
+    vocabSize: graph.vocabSize,
     rotate: isRotated(graph),
     logitsFrac,
     matrices,
   };
 }
 
-async function runJob(job: EvaluationJob, context: StageContext): Promise<HostScores> {
+async function evaluateJob(job: EvaluationJob, context: StageContext): Promise<EvaluationScores[]> {
   context.progress.begin('evaluate', job.ids.length / job.window, 'window');
   const scores = await evaluateWindows(job, evaluationThreads(), context);
   context.progress.end(`${job.ids.length} tokens in windows of ${job.window}`);
+  return scores;
+}
+
+async function runJob(job: EvaluationJob, context: StageContext): Promise<HostScores> {
+  const scores = await evaluateJob(job, context);
   return {
     reference: scores.map(({ reference }) => reference),
     integerCost: scores.map(({ integerCost }) => integerCost),

@@ -49,13 +49,16 @@ export interface Likelihood {
   readonly perplexity: number;
 }
 
-export interface ReportOptions {
-  /** Most that perplexity may grow, as a fraction: 0.02 for 2 %. */
-  readonly threshold: number;
+interface BootstrapChoice {
   /** Seed of the bootstrap; 0 where it is not given. */
   readonly seed?: bigint;
   /** Resamples of the bootstrap; 10,000 where it is not given. */
   readonly resamples?: number;
+}
+
+export interface ReportOptions extends BootstrapChoice {
+  /** Most that perplexity may grow, as a fraction: 0.02 for 2 %. */
+  readonly threshold: number;
 }
 
 /** The scored positions of one window in the order of the text. Structured-clonable: workers send it. */
@@ -155,16 +158,16 @@ function summarize(windows: ValidationData, options: ReportOptions): ValidationS
     throw new EmbedError('EM2011', { where: 'evaluation', why: 'no position was scored' });
   const nllReference = concatenate(windows.map((scores) => scores.nllReference));
   const nllQuantized = concatenate(windows.map((scores) => scores.nllQuantized));
-  const difference = nllQuantized.map((nll, position) => nll - nllReference[position]);
   const divergence = concatenate(windows.map((scores) => scores.divergence)).sort();
   const sameTop = mean(concatenate(windows.map((scores) => scores.sameTop)));
-  const upper95 = upperBound(windows, options);
+  const lnRatio = lnRatioOf(windows, options);
+  const { upper95 } = lnRatio;
   return {
     windows: windows.length,
-    tokens: difference.length,
+    tokens: nllReference.length,
     reference: likelihood(nllReference),
     quantized: likelihood(nllQuantized),
-    lnRatio: { mean: mean(difference), standardError: standardError(difference), upper95 },
+    lnRatio,
     kld: {
       mean: mean(divergence),
       standardError: standardError(divergence),
@@ -175,7 +178,7 @@ function summarize(windows: ValidationData, options: ReportOptions): ValidationS
       max: quantile(divergence, 1),
       histogram: logHistogram(divergence),
     },
-    sameTop: { fraction: sameTop, standardError: Math.sqrt((sameTop * (1 - sameTop)) / difference.length) },
+    sameTop: { fraction: sameTop, standardError: Math.sqrt((sameTop * (1 - sameTop)) / nllReference.length) },
     accepted:
       upper95 === null || windows.length < WINDOWS_TO_CERTIFY
         ? null
@@ -183,7 +186,22 @@ function summarize(windows: ValidationData, options: ReportOptions): ValidationS
   };
 }
 
-function upperBound(windows: ValidationData, options: ReportOptions): number | null {
+/** Of a text whose windows were scored by both models; see ValidationStatistics.lnRatio. */
+export function lnRatioOf(
+  windows: readonly Pick<WindowScores, 'nllReference' | 'nllQuantized'>[],
+  options: BootstrapChoice,
+): ValidationStatistics['lnRatio'] {
+  const difference = concatenate(
+    windows.map(({ nllReference, nllQuantized }) => nllQuantized.map((nll, i) => nll - nllReference[i]!)),
+  );
+  const upper95 = upperBound(windows, options);
+  return { mean: mean(difference), standardError: standardError(difference), upper95 };
+}
+
+function upperBound(
+  windows: readonly Pick<WindowScores, 'nllReference' | 'nllQuantized'>[],
+  options: BootstrapChoice,
+): number | null {
   if (windows.length < 2) return null;
   const blocks = windows.map(({ nllReference, nllQuantized }) => ({
     sum: nllQuantized.reduce((sum, nll, position) => sum + (nll - nllReference[position]), 0),

@@ -11,10 +11,10 @@ export function paretoFront(
   variants: readonly SummaryVariant[],
 ): { readonly variant: SummaryVariant; readonly kld: number }[] {
   const measured = variants.filter((one) => measuredKld(one) !== null);
-  const isEmitted = measured.every(({ emitted }) => emitted !== null);
+  const isEmitted = measured.every(({ emitted }) => typeof emitted?.kld === 'number');
   const comparable = measured.flatMap((variant) => {
     const kld = (isEmitted ? variant.emitted : variant.float)?.kld;
-    return kld === undefined ? [] : [{ variant, kld }];
+    return kld === undefined || kld === null ? [] : [{ variant, kld }];
   });
   comparable.sort((a, b) => a.variant.bytes - b.variant.bytes || a.kld - b.kld);
   let best = Number.POSITIVE_INFINITY;
@@ -82,8 +82,8 @@ function variantDots(variant: SummaryVariant, index: number, frame: ChartFrame):
   const said = [
     `${index}. ${name}, ${method}: ${bitsPerWeight.toFixed(3)} bits a weight, ${bytes} bytes`,
     ...(predictedKld === null ? [] : [`predicted ${plain(predictedKld)}`]),
-    ...(float === null ? [] : [`in float ${plain(float.kld)}`]),
-    ...(emitted === null ? [] : [`emitted C ${plain(emitted.kld)}`]),
+    ...(typeof float?.kld === 'number' ? [`in float ${plain(float.kld)}`] : []),
+    ...(typeof emitted?.kld === 'number' ? [`emitted C ${plain(emitted.kld)}`] : []),
   ].join('; ');
   const kld = measuredKld(variant);
   return `<g>${hover(said)}${[

@@ -1,7 +1,7 @@
 /** Records of quantization that both the report page and inspect read. */
 import type { Shape } from './record-shape.js';
 
-const loss: Shape = { optional: { fields: { kld: 'number', lnRatio: 'number|null' } } };
+const loss: Shape = { optional: { fields: { kld: 'number|null', lnRatio: 'number|null' } } };
 
 /** report/quantization_summary.json: what was tried, and what became of every tensor. */
 export const summaryShape: Shape = {

@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { Variant } from '../../../codegen/allocate/auto-record.js';
 import {
+  extrapolateBudget,
   type Matrices,
   type SearchGoal,
   type SearchInput,
@@ -118,6 +119,26 @@ t.test('room is used', async (t) => {
   ))!;
   t.ok(found.met && rungsOf(found.variants).includes('fewer bits, because there was room'));
   t.ok(found.variants[found.chosen]!.bytes < found.variants[0]!.bytes);
+});
+
+t.test('the next allocation is what all attempts together say', (t) => {
+  const near = (found: number, expected: number) =>
+    t.ok(Math.abs(found / expected - 1) < 1e-9, `${found}, expected ${expected}`);
+  // Without noise: 0.0012 of integers and 1.5 x divergence.
+  const exact = (divergence: number) => ({ divergence, mean: 0.0012 + 1.5 * divergence, noise: 0 });
+  near(extrapolateBudget([exact(0.02)], 0.0162), 0.01);
+  near(extrapolateBudget([exact(0.02), exact(0.008), exact(0.011)], 0.0162), 0.01);
+  // Noise grows with the root of the divergence: 0.0015 at 0.01 takes 0.001 of it.
+  const noisy = { ...exact(0.04), noise: 0.003 };
+  near(extrapolateBudget([noisy], 0.0012 + 0.015 + 0.0015), 0.01);
+  // Two attempts beside each other whose losses differ by chance: the line between them would fall.
+  const [one, other] = [
+    { divergence: 0.01, mean: 0.0142, noise: 0 },
+    { divergence: 0.0102, mean: 0.0132, noise: 0 },
+  ];
+  const found = extrapolateBudget([one, other], 0.0152);
+  t.ok(found > 0.0105 && found < 0.012, `${found}`);
+  t.end();
 });
 
 t.test('noise counts: of the own text, and of the one that will certify', async (t) => {

@@ -198,6 +198,7 @@ t.test('bundles on this machine', { skip: obstacle }, async (t) => {
         checkpoint: native.model,
         completion: null,
         context: CONTEXT,
+        vocabSize: VOCABULARY,
         logitsFrac: native.manifest.logitsFrac,
       },
     };
@@ -211,6 +212,20 @@ t.test('bundles on this machine', { skip: obstacle }, async (t) => {
     t.equal(reports[0]!.windows, 7);
     t.same(reports[1], reports[0]);
     t.same(reports[2], reports[0]);
+
+    await t.test('likelihoods alone are those that are found beside the checkpoint', async (t) => {
+      const beside = await evaluateWindows(job, 2, quietContext());
+      const noCheckpoint = { ...job, checkpoint: join(folder, 'missing'), likelihoodOnly: true };
+      for (const threads of [1, 3]) {
+        const alone = await evaluateWindows(noCheckpoint, threads, quietContext());
+        t.same(
+          alone.flatMap(({ likelihoods }) => likelihoods),
+          beside.flatMap(({ reference }) =>
+            reference.map(({ window, nllQuantized }) => ({ window, nll: nllQuantized })),
+          ),
+        );
+      }
+    });
 
     await t.test('a runner that fails, or says too little, is an error of its own', async (t) => {
       const broken = { ...job, blob: join(folder, 'missing.blob') };

@@ -1,0 +1,141 @@
+/** How far plans and methods diverge from the checkpoint at the same bytes, for calibration texts drawn by several seeds. */
+import { closestAllocation } from '../../../codegen/allocate/allocate-bits.js';
+import { measureSensitivities } from '../../../codegen/allocate/sensitivity.js';
+import { Pcg32 } from '../../../codegen/arithmetic/pcg32.js';
+import { DivergenceProbe } from '../../../codegen/calibrate/divergence-probe.js';
+import { checkpointWeights, dequantizedWeights } from '../../../codegen/calibrate/float-weights.js';
+import { createLinearAlgebra } from '../../../codegen/calibrate/linear-algebra.js';
+import type { Checkpoint } from '../../../codegen/checkpoint/checkpoint.js';
+import type { Graph } from '../../../codegen/graph/graph.js';
+import { kernelSetOf } from '../../../codegen/layout/kernel-set.js';
+import type { StageContext } from '../../../codegen/progress.js';
+import type { FormatName } from '../../../codegen/quantize/format.js';
+import { quantizeSequentially } from '../../../codegen/quantize/gptq/quantize-sequentially.js';
+import type { QuantizedMatrix } from '../../../codegen/quantize/matrix.js';
+import type { Plan } from '../../../codegen/quantize/plan.js';
+import { quantizeGraph } from '../../../codegen/quantize/quantize.js';
+import { type NamedFormats, referencePlans } from './reference-plans.js';
+
+export interface ComparedModel {
+  readonly graph: Graph;
+  readonly checkpoint: Checkpoint;
+  /** What windows to fit weights to are drawn from. */
+  readonly calibration: Int32Array;
+  /** Its first half measures sensitivities, its second plans. */
+  readonly validation: Int32Array;
+}
+
+export interface ComparedPlan {
+  readonly name: string;
+  /** Bytes of all matrices over all their weights, in bits. */
+  readonly bitsPerWeight: number;
+  /** Nats a token. Rounding to nearest looks at no calibration text. */
+  readonly nearest: number;
+  /** Of the same plan by GPTQ, and of the allocation within the same bytes by GPTQ: one a seed. */
+  readonly gptq: readonly number[];
+  readonly allocated: readonly number[];
+}
+
+export interface PlanComparison {
+  readonly plans: readonly ComparedPlan[];
+  readonly fittedTokens: number;
+  readonly positions: number;
+}
+
+const WINDOW = 128;
+const FITTED_TOKENS = 8192;
+const SENSITIVITY_TOKENS = 4096;
+const PROBE_TOKENS = 1024;
+const MEASURED_TOKENS = 8192;
+const GROUP_SIZE = 32;
+
+type Windows = readonly (readonly number[])[];
+
+export async function comparePlans(
+  model: ComparedModel,
+  seeds: readonly number[],
+  context: StageContext,
+): Promise<PlanComparison> {
+  const { graph, checkpoint, validation } = model;
+  const weights = checkpointWeights(checkpoint, graph);
+  const length = Math.min(WINDOW, graph.context);
+  const half = validation.length >> 1;
+  const judged = windowsOf(validation.subarray(half), length, MEASURED_TOKENS);
+  const measured = await DivergenceProbe.over(graph, weights, judged, context.signal);
+  const plans = referencePlans(graph);
+  const divergence = async (matrices: ReadonlyMap<string, QuantizedMatrix>) =>
+    (await measured.measure(dequantizedWeights(checkpoint, graph, matrices), context.signal)).kld;
+
+  const nearest = new Map<string, number>();
+  for (const { name, formats } of plans) {
+    const plan = exactPlan(name, formats);
+    nearest.set(name, await divergence(await quantizeGraph(graph, checkpoint, plan, name, context)));
+  }
+  const bytesOf = sectionBytes(graph);
+  const gptq = new Map<string, number[]>(plans.map(({ name }) => [name, []]));
+  const allocated = new Map<string, number[]>(plans.map(({ name }) => [name, []]));
+  for (const seed of seeds) {
+    const fitted = drawWindows(model.calibration, length, FITTED_TOKENS, seed);
+    const common = { graph, checkpoint, weights, algebra: createLinearAlgebra(), groupSize: GROUP_SIZE };
+    const fit = async (formats: ReadonlyMap<string, FormatName>) =>
+      divergence(await quantizeSequentially({ ...common, formats, windows: fitted }, context));
+    const probe = windowsOf(validation.subarray(0, half), length, PROBE_TOKENS);
+    const calibration = fitted.slice(0, Math.ceil(SENSITIVITY_TOKENS / length));
+    const sensitivities = await measureSensitivities({ ...common, calibration, probe }, context);
+    for (const { name, formats } of plans) {
+      gptq.get(name)!.push(await fit(formats));
+      const bytes = totalBytes(graph, formats, bytesOf);
+      allocated.get(name)!.push(await fit(closestAllocation(sensitivities, bytesOf, bytes)!.formats));
+    }
+  }
+  const weightsCount = graph.matrices.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+  return {
+    plans: plans.map(({ name, formats }) => ({
+      name,
+      bitsPerWeight: (8 * totalBytes(graph, formats, bytesOf)) / weightsCount,
+      nearest: nearest.get(name)!,
+      gptq: gptq.get(name)!,
+      allocated: allocated.get(name)!,
+    })),
+    fittedTokens: FITTED_TOKENS,
+    positions: judged.length * (length - 1),
+  };
+}
+
+function exactPlan(name: string, formats: NamedFormats['formats']): Plan {
+  const rules = [...formats].map(([match, format]) => ({ match, format }));
+  return { schemaVersion: 1, name, groupSize: GROUP_SIZE, rotate: true, rules };
+}
+
+type BytesOf = (matrix: string, format: FormatName) => number;
+
+/** Bytes of a matrix in the blob for x86_64-avx2. */
+function sectionBytes(graph: Graph): BytesOf {
+  const kernels = kernelSetOf('avx2');
+  const shapes = new Map(graph.matrices.map(({ name, rows, columns }) => [name, { rows, columns }]));
+  return (name, format) => {
+    const { rows, columns } = shapes.get(name)!;
+    return kernels.layoutFor(format).sectionBytes(format, rows, columns);
+  };
+}
+
+function totalBytes(graph: Graph, formats: NamedFormats['formats'], bytesOf: BytesOf): number {
+  return graph.matrices.reduce((sum, { name }) => sum + bytesOf(name, formats.get(name)!), 0);
+}
+
+function windowsOf(ids: Int32Array, length: number, tokens: number): Windows {
+  const count = Math.max(1, Math.floor(Math.min(tokens, ids.length) / length));
+  return Array.from({ length: count }, (_, w) => [...ids.subarray(w * length, (w + 1) * length)]);
+}
+
+/** Windows that do not overlap, in a random order of those of the text. */
+function drawWindows(ids: Int32Array, length: number, tokens: number, seed: number): Windows {
+  const random = new Pcg32(BigInt(seed));
+  const all = windowsOf(ids, length, ids.length).slice();
+  const count = Math.min(all.length, Math.floor(tokens / length));
+  for (let i = 0; i < count; i++) {
+    const j = i + random.nextBelow(all.length - i);
+    [all[i], all[j]] = [all[j]!, all[i]!];
+  }
+  return all.slice(0, count);
+}
