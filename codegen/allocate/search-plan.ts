@@ -66,6 +66,8 @@ const ERRORS_95 = 1.645;
 const ERRORS_90 = 1.282;
 /** Loss on text over divergence, where it was not measured yet. */
 const FIRST_SLOPE = 1.2;
+/** Of loss over divergence, from one model and text to another. */
+const LOSS_SPREAD = 0.25;
 /** A plan that uses this share of the limit is not worth another attempt; the next one aims between it and 1. */
 const ENOUGH = 0.95;
 const AIM = 0.985;
@@ -283,7 +285,8 @@ interface Expected {
 
 /**
  * What a certification must expect to find as the upper end of the loss. Both texts are samples: their errors are allowed for.
- * Divergence counts where it is larger than the loss, which on little text can be small by luck.
+ * Where divergence is larger than the loss, which on little text can be small by luck, it counts by how little the text says: what
+ * the loss is expected to be before it is measured is the divergence, give or take a quarter of it.
  */
 function expectedLoss(
   { float, emitted }: Pick<Variant, 'float' | 'emitted'>,
@@ -296,8 +299,9 @@ function expectedLoss(
   // The loss of a token deviates by some sqrt(2 kld).
   const own = upper95 === null ? Math.sqrt((2 * kld) / positions) : (upper95 - lnRatio) / ERRORS_95;
   const later = certifiedPositions === null ? 0 : own * Math.sqrt(positions / certifiedPositions);
+  const trust = own ** 2 / (own ** 2 + (LOSS_SPREAD * kld) ** 2 || 1);
   return {
-    mean: Math.max(kld, lnRatio),
+    mean: lnRatio + trust * Math.max(0, kld - lnRatio),
     noise: ERRORS_95 * later + ERRORS_90 * Math.hypot(own, later),
   };
 }

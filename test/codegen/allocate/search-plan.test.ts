@@ -148,6 +148,12 @@ t.test('noise counts: of the own text, and of the one that will certify', async 
   near(usedShare({ float: null, emitted }, goal), (0.01 + 1.282 * 0.001) / 0.02);
   const certified = usedShare({ float: null, emitted }, { ...goal, certifiedPositions: 1000 });
   near(certified, (0.01 + 0.001 * (1.645 + 1.282 * Math.SQRT2)) / 0.02);
+  // A loss below the divergence is believed as far as the text determines it: here as much as not.
+  const lucky = { kld: 0.02, lnRatio: 0.01, upper95: 0.01 + 1.645 * 0.005, positions: 1000 };
+  near(usedShare({ float: null, emitted: lucky }, goal), (0.015 + 1.282 * 0.005) / 0.02);
+  const unmeasured = { ...lucky, kld: null };
+  const half = { kld: 0.01, lnRatio: 0, positions: 10 };
+  near(usedShare({ float: half, emitted: unmeasured }, goal, 2), (0.015 + 1.282 * 0.005) / 0.02);
   const float = { kld: 0.008, lnRatio: 0.01, positions: 1000 };
   near(usedShare({ float, emitted: null }, goal), (0.0112 + 1.282 * Math.sqrt(0.016 / 1000)) / 0.02);
 });
