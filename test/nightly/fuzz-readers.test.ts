@@ -18,7 +18,8 @@ const readers = [
   'codegen/checkpoint/llama2c',
   'codegen/checkpoint/crystal-file',
   'codegen/checkpoint/prequantized/prequantized',
-  'codegen/tokenizer/foreign-vocabularies',
+  'codegen/tokenizer/gguf-tokenizer',
+  'codegen/tokenizer/sentencepiece-model',
 ];
 
 for (const reader of readers) {
