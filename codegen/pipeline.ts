@@ -20,6 +20,7 @@ import type { FloatWeights } from './calibrate/float-evaluator.js';
 import { checkpointWeights } from './calibrate/float-weights.js';
 import { createLinearAlgebra, type LinearAlgebra } from './calibrate/linear-algebra.js';
 import { measureTensors } from './calibrate/measure-tensors.js';
+import { provideNativeLibrary } from './calibrate/native/provide-native-library.js';
 import { type ModelSource, openModelSource } from './checkpoint/model-source.js';
 import { compileModel } from './compile/model-library.js';
 import { provideToolchain } from './compile/provide-toolchain.js';
@@ -180,6 +181,7 @@ export async function toIntegers(
   const { checkpoint } = source;
   const positions = contextLength(checkpoint.config, options.context, context.progress);
   const graph = buildGraph(checkpoint, positions, options.plan.rotate);
+  if (measure) await provideNativeLibrary(parameterCount(graph), context);
   const weights = checkpointWeights(checkpoint, graph);
   const { calibration, text } = await calibrateModel(graph, source, weights, options, context);
   const found = await findIntegers({ source, graph, weights, calibration, text }, options, measure, context);

@@ -128,7 +128,7 @@ class SensitivityRun {
 
   async #site(matrices: readonly string[], hessian: Hessian | undefined, layer: number): Promise<void> {
     if (hessian === undefined) return; // all of them are known
-    const sweep = planSweep(hessian);
+    const sweep = planSweep(hessian, this.input.algebra);
     for (const name of matrices) if (!this.#found.has(name)) await this.#matrix(name, sweep, layer);
   }
 

@@ -1,9 +1,14 @@
-/** The linear algebra under the float evaluator: one contract, in plain TypeScript and in WebAssembly SIMD. */
+/** The linear algebra under the float evaluator: one contract, in plain TypeScript, in WebAssembly SIMD and natively. */
+import { NativeLinearAlgebra } from './linear-algebra-native.js';
 import { PlainLinearAlgebra } from './linear-algebra-plain.js';
 import { WasmLinearAlgebra, type WasmOptions } from './linear-algebra-wasm.js';
+import { type NativeLibrary, nativeLibrary } from './native/native-library.js';
 
 export interface LinearAlgebra {
-  readonly name: 'plain' | 'wasm';
+  readonly name: 'plain' | 'wasm' | 'native';
+
+  /** What else of calibration and GPTQ runs natively; absent: TypeScript does it, with the same bits. */
+  readonly native?: NativeLibrary;
 
   /**
    * y = x wᵀ: y[t*rows + r] = Σ_k x[t*cols + k] * w[r*cols + k].
@@ -17,6 +22,7 @@ export interface LinearAlgebra {
    * - plain sums in float64:           |y - S| <= u |S| + cols 2⁻⁵² A
    * - wasm sums in four float32 lanes: |y - S| <= n u / (1 - n u) A with n = `wasmRoundings(cols)`, which is
    *   8e-6 A up to 1024 columns
+   * - native sums: those of wasm, bit for bit
    *
    * @throws RangeError when an array is shorter than its shape, or a dimension is not a positive integer
    *   (tokens may be 0).
@@ -31,9 +37,11 @@ export interface LinearAlgebra {
 }
 
 /**
- * The fastest implementation this host can run: wasm where its module is built and the engine has 128-bit
- * SIMD, else plain. One instance a model: what it keeps is freed with it.
+ * The fastest implementation this host can run: native where provideNativeLibrary found a library, wasm where its module is
+ * built and the engine has 128-bit SIMD, else plain. One instance a model: what it keeps is freed with it.
  */
 export function createLinearAlgebra(options: WasmOptions = {}): LinearAlgebra {
+  const native = nativeLibrary();
+  if (native !== null) return new NativeLinearAlgebra(native);
   return WasmLinearAlgebra.load(options) ?? new PlainLinearAlgebra();
 }

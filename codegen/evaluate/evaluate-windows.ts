@@ -1,5 +1,6 @@
 /** Spreads the windows of a text over worker threads and puts their scores together. */
 import { Worker } from 'node:worker_threads';
+import { nativeLibrary } from '../calibrate/native/native-library.js';
 import { EmbedError } from '../diagnostics/error.js';
 import type { StageContext } from '../progress.js';
 import type { EvaluationScores, EvaluationTask, WorkerMessage } from './evaluate-worker.js';
@@ -31,8 +32,15 @@ export async function evaluateWindows(
   const weightBytes = Math.min(256e6, Math.floor(WEIGHT_BYTES / models));
   const running = shares(job, count).map(
     (share) =>
-      new EvaluationThread({ silenceTimeoutMs: SILENCE_TIMEOUT_MS, ...job, ...share, weightBytes }, () =>
-        progress.advance(1),
+      new EvaluationThread(
+        {
+          silenceTimeoutMs: SILENCE_TIMEOUT_MS,
+          ...job,
+          ...share,
+          weightBytes,
+          nativeLibrary: nativeLibrary()?.path,
+        },
+        () => progress.advance(1),
       ),
   );
   const stopAll = () => {

@@ -8,6 +8,7 @@ import type { Target } from '../../targets/target.js';
 import { FloatEvaluator, type FloatWeights } from '../calibrate/float-evaluator.js';
 import { checkpointWeights, dequantizedWeights } from '../calibrate/float-weights.js';
 import { createLinearAlgebra } from '../calibrate/linear-algebra.js';
+import { adoptNativeLibrary } from '../calibrate/native/native-library.js';
 import type { CrystalCompletion } from '../checkpoint/crystal-completion.js';
 import { openCheckpoint } from '../checkpoint/open.js';
 import type { DiagnosticCode } from '../diagnostics/catalog.js';
@@ -45,6 +46,8 @@ export interface EvaluationTask extends ScoredWindows {
   readonly matrices: ReadonlyMap<string, QuantizedMatrix> | null;
   /** Whether no float model is to run beside em-run: only likelihoods are scored then. Absent: one is. */
   readonly likelihoodOnly?: boolean;
+  /** Path of the native library, absent where there is none. */
+  readonly nativeLibrary?: string | undefined;
 }
 
 export interface EvaluationScores {
@@ -73,6 +76,7 @@ async function score(
   stop: AbortController,
 ): Promise<EvaluationScores> {
   if (task.likelihoodOnly === true) return scoreLikelihoods(task, port, stop);
+  if (task.nativeLibrary !== undefined) adoptNativeLibrary(task.nativeLibrary, 1);
   const opened = openCheckpoint(task.checkpoint, task.completion);
   const checkpoint = task.kept === null ? opened : new PrunedCheckpoint(opened, task.kept);
   try {

@@ -1,4 +1,5 @@
 /** Chooses the grid of a row, its scale and sub-scales, by the error that rounding to it would make. */
+import type { NativeLibrary } from '../calibrate/native/native-library.js';
 import { formats, GROUP, groupsPerRow } from './format.js';
 import type { QuantizedMatrix } from './matrix.js';
 import { setRowScale } from './row-scale.js';
@@ -20,21 +21,66 @@ export function fitGrid(
   importance: Float64Array | null,
 ): void {
   const { min, max, grouped } = formats[matrix.format];
-  let largest = 0;
-  for (const w of weights) largest = Math.max(largest, Math.abs(w));
+  const largest = largestMagnitude(weights);
   if (largest === 0) return;
   if (!grouped) {
     setRowScale(matrix, row, largest / max);
     return;
   }
   const unit = setRowScale(matrix, row, largest / -min / 127);
-  const groups = groupsPerRow(matrix.columns);
   for (let first = 0; first < weights.length; first += groupSize) {
     const end = Math.min(weights.length, first + groupSize);
     const k = fitSubScale(weights, first, end, unit, min, max, importance);
-    const from = row * groups + first / GROUP;
-    matrix.subScales!.fill(k, from, Math.min(from + groupSize / GROUP, (row + 1) * groups));
+    storeSubScale(matrix, row, first, groupSize, k);
   }
+}
+
+/** fitGrid for rows [first, ...) of the matrix, given as float32[rows x columns]. */
+export function fitRows(
+  matrix: QuantizedMatrix,
+  first: number,
+  weights: Float32Array,
+  groupSize: number,
+  importance: Float64Array | null,
+  native?: NativeLibrary,
+): void {
+  const { columns } = matrix;
+  const { min, max, grouped } = formats[matrix.format];
+  const rows = weights.length / columns;
+  const rowAt = (r: number) => weights.subarray(r * columns, (r + 1) * columns);
+  if (!grouped || native === undefined) {
+    for (let r = 0; r < rows; r++) fitGrid(matrix, first + r, rowAt(r), groupSize, importance);
+    return;
+  }
+  const units = Float64Array.from({ length: rows }, (_, r) => {
+    const largest = largestMagnitude(rowAt(r));
+    return largest === 0 ? 0 : setRowScale(matrix, first + r, largest / -min / 127);
+  });
+  const scales = native.fitGroups({ rows, columns, group: groupSize, min, max, weights, units, importance });
+  const groups = Math.ceil(columns / groupSize);
+  for (const [at, k] of scales.entries()) {
+    const row = first + Math.floor(at / groups);
+    storeSubScale(matrix, row, (at % groups) * groupSize, groupSize, k);
+  }
+}
+
+function largestMagnitude(weights: Float32Array): number {
+  let largest = 0;
+  for (const w of weights) largest = Math.max(largest, Math.abs(w));
+  return largest;
+}
+
+/** Stores the sub-scale of the columns of a group, of which `first` is the first. */
+function storeSubScale(
+  matrix: QuantizedMatrix,
+  row: number,
+  first: number,
+  groupSize: number,
+  k: number,
+): void {
+  const groups = groupsPerRow(matrix.columns);
+  const from = row * groups + first / GROUP;
+  matrix.subScales!.fill(k, from, Math.min(from + groupSize / GROUP, (row + 1) * groups));
 }
 
 /** The sub-scale of columns [first, end) with the least error; 0 where all of them are 0. */

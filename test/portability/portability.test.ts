@@ -58,6 +58,7 @@ const folders = [
   'docs',
   'examples',
   'models',
+  'native',
   'scripts',
   'targets',
   'templates',

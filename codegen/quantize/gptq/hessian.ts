@@ -29,6 +29,9 @@ export class Hessian {
 
   /** Takes float32[tokens x columns] inputs. */
   add(x: Float32Array, tokens: number, algebra: LinearAlgebra): void {
+    this.tokens += tokens;
+    this.#mirrored = false;
+    if (algebra.native?.addGram(this.#sums, x, tokens, this.columns)) return;
     const { columns } = this;
     const product = new Float32Array(Math.min(BLOCK, columns) * columns);
     for (let first = 0; first < tokens; first += CHUNK) {
@@ -41,8 +44,6 @@ export class Hessian {
         this.#addBlock(product, top, rows);
       }
     }
-    this.tokens += tokens;
-    this.#mirrored = false;
   }
 
   /** Adds float32[rows x columns - top] to the rows from `top` on, right of column `top`. */

@@ -1,4 +1,5 @@
 /** Triangular factors in float64, as GPTQ needs them. */
+import type { NativeLibrary } from '../../calibrate/native/native-library.js';
 
 /**
  * The upper triangular U with U^T U = A^-1 for a symmetric positive definite A (float64[n x n], row-major, overwritten), or null
@@ -7,7 +8,8 @@
  * A = R R^T with R upper triangular is Cholesky's factorization begun at the last row; then A^-1 = R^-T R^-1, so U = R^-1. That
  * spares the inverse of A and a second factorization. n^3 / 3 multiplications.
  */
-export function inverseFactor(a: Float64Array, n: number): Float64Array | null {
+export function inverseFactor(a: Float64Array, n: number, native?: NativeLibrary): Float64Array | null {
+  if (native !== undefined) return native.inverseFactor(a, n);
   return factor(a, n) ? invertUpper(a, n) : null;
 }
 

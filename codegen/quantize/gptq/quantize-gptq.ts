@@ -4,7 +4,8 @@
  * fixed before (static groups), so the stored order stays that of the checkpoint.
  */
 import type { LinearAlgebra } from '../../calibrate/linear-algebra.js';
-import { fitGrid } from '../fit-grid.js';
+import type { NativeLibrary } from '../../calibrate/native/native-library.js';
+import { fitRows } from '../fit-grid.js';
 import { type FormatName, formats, GROUP, groupsPerRow } from '../format.js';
 import { allocateMatrix, type QuantizedMatrix, rowScale } from '../matrix.js';
 import type { MatrixSource } from '../round-to-nearest.js';
@@ -55,8 +56,8 @@ export function quantizeGptq(
     for (let r = 0; r < count; r++) {
       const row = weights.subarray(r * source.columns, (r + 1) * source.columns);
       for (const c of unused) row[c] = 0; // no reason to widen the grid for them
-      fitGrid(matrix, first + r, row, groupSize, importance);
     }
+    fitRows(matrix, first, weights, groupSize, importance, algebra.native);
     outputError += sweepRows(matrix, first, count, weights, sweep, algebra);
   }
   return { matrix, outputError };
@@ -66,7 +67,7 @@ export function quantizeGptq(
  * Orders columns by what an error in them costs, damps the Hessian and factors it. Null where it cannot be factored at any
  * damping: then its inputs are broken, and the caller rounds to nearest and says so.
  */
-export function planSweep(hessian: Hessian): Sweep | null {
+export function planSweep(hessian: Hessian, { native }: Pick<LinearAlgebra, 'native'> = {}): Sweep | null {
   const { columns, sums } = hessian;
   const diagonal = hessian.diagonal();
   const mean = diagonal.reduce((sum, d) => sum + d, 0) / columns;
@@ -81,7 +82,7 @@ export function planSweep(hessian: Hessian): Sweep | null {
       const own = diagonal[order[i]!]!;
       permuted[i * columns + i] = own === 0 ? Math.max(mean, 1) : own + damping * mean;
     }
-    const factor = inverseFactor(permuted, columns);
+    const factor = inverseFactor(permuted, columns, native);
     if (factor !== null) return { order, factor, damping, importance: diagonal };
   }
   return null;
@@ -93,10 +94,11 @@ function sweepRows(
   first: number,
   count: number,
   weights: Float32Array,
-  { order, factor }: Sweep,
+  sweep: Sweep,
   algebra: LinearAlgebra,
 ): number {
   const { columns } = matrix;
+  const { order, factor } = sweep;
   const left = new Float32Array(count * columns); // what is still to be stored, in the order of the sweep
   for (let r = 0; r < count; r++) {
     for (let i = 0; i < columns; i++) left[r * columns + i] = weights[r * columns + order[i]!]!;
@@ -105,13 +107,17 @@ function sweepRows(
   for (let begin = 0; begin < columns; begin += BLOCK) {
     const width = Math.min(BLOCK, columns - begin);
     const errors = new Float32Array(count * width);
-    for (let r = 0; r < count; r++) {
+    const block = { count, columns, begin, width };
+    const done =
+      algebra.native !== undefined &&
+      sweepNatively(matrix, first, left, errors, sweep, block, algebra.native);
+    for (let r = 0; r < count && algebra.native === undefined; r++) {
       const own = left.subarray(r * columns + begin, r * columns + begin + width);
       const errorsOfRow = errors.subarray(r * width, (r + 1) * width);
       sweepBlock(matrix, first + r, own, order.subarray(begin), factor, begin, errorsOfRow);
-      for (const e of errorsOfRow) outputError += e * e;
     }
-    spread(left, errors, factor, { count, columns, begin, width }, algebra);
+    for (const e of errors) outputError += e * e;
+    if (!done) spread(left, errors, factor, block, algebra);
   }
   return outputError;
 }
@@ -142,6 +148,26 @@ function sweepBlock(
     errors[i] = error;
     for (let j = i + 1; j < own.length; j++) own[j] = own[j]! - error * factor[at + j]!;
   }
+}
+
+/** sweepBlock for all rows, and spread; false where there was no memory for the latter. */
+function sweepNatively(
+  matrix: QuantizedMatrix,
+  first: number,
+  left: Float32Array,
+  errors: Float32Array,
+  { order, factor }: Sweep,
+  { count, columns, begin, width }: Block,
+  native: NativeLibrary,
+): boolean {
+  const { min, max } = formats[matrix.format];
+  const groups = groupsPerRow(columns);
+  return native.sweep({
+    ...{ rows: count, columns, begin, width, min, max, left, errors, order, factor },
+    integers: matrix.integers.subarray(first * columns, (first + count) * columns) as Int8Array, // at most 8 bits
+    units: Float64Array.from({ length: count }, (_, r) => rowScale(matrix, first + r)),
+    scales: matrix.subScales?.subarray(first * groups, (first + count) * groups) ?? null,
+  });
 }
 
 interface Block {

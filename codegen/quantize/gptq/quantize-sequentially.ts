@@ -83,7 +83,7 @@ export async function quantizeSequentially(
     if (names.some(isFitted)) {
       const hessian = new Hessian(infoOf(names[0]!).columns);
       for (const { values, tokens } of stream.waiting(buffer)) hessian.add(values, tokens, algebra);
-      sweep = planSweep(hessian);
+      sweep = planSweep(hessian, algebra);
       if (sweep === null) progress.warn(`${names.join(', ')}: ${unfactorable}`);
     }
     for (const name of names) finish(quantizeOne(input, infoOf(name), isFitted(name) ? sweep : null));

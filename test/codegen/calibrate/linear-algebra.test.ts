@@ -236,8 +236,9 @@ t.test('wasm is chosen where it is built, plain where it is not', async (t) => {
   const compiled = fileURLToPath(new URL('../../../codegen/calibrate', import.meta.url));
   const bare = t.testdir({ 'package.json': '{ "type": "module" }' });
   mkdirSync(join(bare, 'wasm'));
-  for (const part of ['', '-plain', '-shapes', '-wasm']) {
-    cpSync(join(compiled, `linear-algebra${part}.js`), join(bare, `linear-algebra${part}.js`));
+  const parts = ['', '-native', '-plain', '-shapes', '-wasm'].map((part) => `linear-algebra${part}.js`);
+  for (const part of [...parts, join('native', 'native-library.js')]) {
+    cpSync(join(compiled, part), join(bare, part));
   }
   const { createLinearAlgebra: createThere } = await import(
     pathToFileURL(join(bare, 'linear-algebra.js')).href
