@@ -10,6 +10,8 @@ import type { StageContext } from '../../progress.js';
 import { type FormatName, formats } from '../format.js';
 import { dequantizeMatrix, type QuantizedMatrix } from '../matrix.js';
 import { type MatrixSource, roundToNearest } from '../round-to-nearest.js';
+import { type FittedCache, userFittedCache } from './fitted-cache.js';
+import { FittedMatrices } from './fitted-matrices.js';
 import { Hessian } from './hessian.js';
 import { planSweep, quantizeGptq, type Sweep } from './quantize-gptq.js';
 
@@ -23,6 +25,8 @@ export interface SequentialInput {
   readonly groupSize: number;
   /** Ids of the calibration windows, each at most as long as the context. */
   readonly windows: readonly (readonly number[])[];
+  /** Where fitted integers are kept; null: nowhere, absent: in the user's cache folder. */
+  readonly cache?: FittedCache | null;
 }
 
 /** What is said of a site whose Hessian has no factor. */
@@ -57,61 +61,103 @@ export function matricesByInput(ops: readonly Op[]): readonly (readonly string[]
   return sitesOf(ops).map(({ matrices }) => matrices);
 }
 
-/** Quantizes every matrix of the graph; matrices that no linear op uses (an untied embedding) are rounded to nearest. */
+/**
+ * Quantizes every matrix of the graph; matrices that no linear op uses (an untied embedding) are rounded to nearest. What was
+ * fitted before is taken from the cache, and each matrix goes there as soon as it is fitted.
+ */
 export async function quantizeSequentially(
   input: SequentialInput,
-  { progress, signal }: StageContext,
+  context: StageContext,
 ): Promise<ReadonlyMap<string, QuantizedMatrix>> {
-  const { graph, algebra } = input;
-  const overlaid = new OverlaidWeights(input.weights);
-  const stream = new LayerStream(graph, overlaid, algebra, input.windows);
-  const done = new Map<string, QuantizedMatrix>();
-  const infoOf = (name: string) => matrixOf(graph, name);
-  const finish = (matrix: QuantizedMatrix) => {
-    done.set(matrix.name, matrix);
-    overlaid.set(matrix.name, dequantizeMatrix(matrix), matrix.columns);
-    progress.advance(matrix.rows * matrix.columns);
-  };
-  const isFitted = (name: string) => {
-    const { bits, perTensor } = formats[input.formats.get(name)!];
-    return bits <= 8 && !perTensor; // a grid finer than the calibration can tell apart, or one for all rows
-  };
-  // The windows wait before the site's first op. A matrix that has a second input is fitted to its first.
-  const quantizeSite = ({ input: buffer, matrices }: Site) => {
-    const names = matrices.filter((name) => !done.has(name));
-    let sweep: Sweep | null = null;
-    if (names.some(isFitted)) {
-      const hessian = new Hessian(infoOf(names[0]!).columns);
-      for (const { values, tokens } of stream.waiting(buffer)) hessian.add(values, tokens, algebra);
-      sweep = planSweep(hessian, algebra);
-      if (sweep === null) progress.warn(`${names.join(', ')}: ${unfactorable}`);
-    }
-    for (const name of names) finish(quantizeOne(input, infoOf(name), isFitted(name) ? sweep : null));
-  };
+  const { graph } = input;
+  const weights = graph.matrices.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+  const cache = input.cache === undefined ? userFittedCache(weights) : input.cache;
+  const sites = [...graph.layers, graph.epilogue].flatMap(matricesByInput);
+  context.progress.begin('fit weights by GPTQ', weights, 'weight');
+  const fitted = await FittedMatrices.open(cache, input, sites, context.signal);
+  const matrices = await new SequentialRun(input, fitted, context).run(sites);
+  const kept = fitted.size === 0 ? '' : `, ${fitted.size} of them fitted before`;
+  context.progress.end(`${graph.matrices.length} matrices${kept}`);
+  return matrices;
+}
+
+class SequentialRun {
+  readonly #overlaid: OverlaidWeights;
+  readonly #stream: LayerStream;
+  readonly #done = new Map<string, QuantizedMatrix>();
+  /** Matrices that are still to be fitted: while there are any, the windows go on. */
+  #open: ReadonlySet<string> = new Set();
+
+  constructor(
+    readonly input: SequentialInput,
+    readonly fitted: FittedMatrices,
+    readonly context: StageContext,
+  ) {
+    this.#overlaid = new OverlaidWeights(input.weights);
+    this.#stream = new LayerStream(input.graph, this.#overlaid, input.algebra, input.windows);
+  }
+
+  async run(sites: readonly (readonly string[])[]): Promise<ReadonlyMap<string, QuantizedMatrix>> {
+    const { graph } = this.input;
+    const isOpen = (name: string) => this.#isFitted(name) && this.fitted.get(name) === undefined;
+    this.#open = new Set(sites.flat().filter(isOpen));
+    if (this.#isOpen()) await this.#stream.begin(this.context.signal);
+    for (const [layer, ops] of graph.layers.entries()) await this.#section(layer, ops, true);
+    await this.#section('epilogue', graph.epilogue, false);
+    for (const info of graph.matrices)
+      if (!this.#done.has(info.name)) this.#finish(nearest(this.input, info));
+    return new Map(graph.matrices.map(({ name }) => [name, this.#done.get(name)!]));
+  }
+
+  #isOpen(): boolean {
+    for (const name of this.#open) if (!this.#done.has(name)) return true;
+    return false;
+  }
+
   /** Quantizes the sites of a list of ops; the windows go on to its end, or stop at the last site. */
-  const quantizeSection = async (section: Section, ops: readonly Op[], toEnd: boolean) => {
+  async #section(section: Section, ops: readonly Op[], toEnd: boolean): Promise<void> {
+    const { signal } = this.context;
     let at = 0;
     for (const site of sitesOf(ops)) {
-      await stream.ops(section, at, site.first, signal);
-      quantizeSite(site);
+      if (this.#isOpen()) await this.#stream.ops(section, at, site.first, signal);
+      this.#site(site);
       at = site.first;
     }
-    if (toEnd) await stream.ops(section, at, ops.length, signal);
-    for (const name of matricesByInput(ops).flat()) overlaid.delete(name); // the windows are past it
-  };
-  progress.begin(
-    'fit weights by GPTQ',
-    graph.matrices.reduce((sum, { rows, columns }) => sum + rows * columns, 0),
-    'weight',
-  );
-  await stream.begin(signal);
-  for (const [layer, ops] of graph.layers.entries()) await quantizeSection(layer, ops, true);
-  await quantizeSection('epilogue', graph.epilogue, false);
-  for (const { name } of graph.matrices) {
-    if (!done.has(name)) finish(nearest(input, infoOf(name)));
+    if (toEnd && this.#isOpen()) await this.#stream.ops(section, at, ops.length, signal);
+    for (const name of matricesByInput(ops).flat()) this.#overlaid.delete(name); // the windows are past it
   }
-  progress.end(`${graph.matrices.length} matrices`);
-  return new Map(graph.matrices.map(({ name }) => [name, done.get(name)!]));
+
+  /** The windows wait before the site's first op. A matrix that has a second input is fitted to its first. */
+  #site({ input: buffer, matrices }: Site): void {
+    const { graph, algebra } = this.input;
+    const names = matrices.filter((name) => !this.#done.has(name));
+    const isOpen = (name: string) => this.#open.has(name);
+    let sweep: Sweep | null = null;
+    if (names.some(isOpen)) {
+      const hessian = new Hessian(matrixOf(graph, names[0]!).columns);
+      for (const { values, tokens } of this.#stream.waiting(buffer)) hessian.add(values, tokens, algebra);
+      sweep = planSweep(hessian, algebra);
+      if (sweep === null) this.context.progress.warn(`${names.join(', ')}: ${unfactorable}`);
+    }
+    for (const name of names) {
+      const known = this.fitted.get(name);
+      const matrix = known ?? quantizeOne(this.input, matrixOf(graph, name), isOpen(name) ? sweep : null);
+      if (isOpen(name) && sweep !== null) this.fitted.put(matrix);
+      this.#finish(matrix);
+    }
+  }
+
+  #finish(matrix: QuantizedMatrix): void {
+    this.#done.set(matrix.name, matrix);
+    if (this.#isOpen()) this.#overlaid.set(matrix.name, dequantizeMatrix(matrix), matrix.columns);
+    this.context.progress.advance(matrix.rows * matrix.columns);
+  }
+
+  /** Whether GPTQ is worth it: not for a grid finer than the calibration can tell apart, nor for one for all rows. */
+  #isFitted(name: string): boolean {
+    const { bits, perTensor } = formats[this.input.formats.get(name)!];
+    return bits <= 8 && !perTensor;
+  }
 }
 
 /** A matrix of the graph by its name. */
