@@ -60,7 +60,17 @@ interface Tarball {
 async function pack(npm: string): Promise<Tarball> {
   const copy = join(folder, 'project');
   mkdirSync(copy);
-  for (const name of ['package.json', 'bin', 'templates', 'models', 'docs', 'LICENSE', 'README.md', 'test']) {
+  for (const name of [
+    'package.json',
+    'bin',
+    'templates',
+    'models',
+    'native',
+    'docs',
+    'LICENSE',
+    'README.md',
+    'test',
+  ]) {
     if (existsSync(join(projectRoot, name))) {
       cpSync(join(projectRoot, name), join(copy, name), { recursive: true, dereference: true });
     }
@@ -93,7 +103,12 @@ t.test('the tarball', { skip: npm === undefined && 'no npm' }, async (t) => {
   );
   t.same(unportable(tarball.files), []);
   const needed = ['bin/embed-model.js', 'dist/codegen/cli.js', 'dist/targets/evaluate-target.js', 'LICENSE'];
-  const runner = ['templates/runner/em-run.c', 'templates/runner/embedded_blob.S', 'templates/model.c.hbs'];
+  const runner = [
+    'templates/runner/em-run.c',
+    'templates/runner/embedded_blob.S',
+    'templates/model.c.hbs',
+    'native/matmul.c',
+  ];
   for (const path of [...needed, ...runner, 'models/os-nano/model.safetensors']) {
     t.ok(tarball.files.includes(path), path);
   }
