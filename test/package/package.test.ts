@@ -63,9 +63,9 @@ async function pack(npm: string): Promise<Tarball> {
   for (const name of [
     'package.json',
     'bin',
+    'codegen/calibrate/native',
     'templates',
     'models',
-    'native',
     'docs',
     'LICENSE',
     'README.md',
@@ -107,7 +107,7 @@ t.test('the tarball', { skip: npm === undefined && 'no npm' }, async (t) => {
     'templates/runner/em-run.c',
     'templates/runner/embedded_blob.S',
     'templates/model.c.hbs',
-    'native/matmul.c',
+    'codegen/calibrate/native/matmul.c',
   ];
   for (const path of [...needed, ...runner, 'models/os-nano/model.safetensors']) {
     t.ok(tarball.files.includes(path), path);

@@ -58,7 +58,6 @@ const folders = [
   'docs',
   'examples',
   'models',
-  'native',
   'scripts',
   'targets',
   'templates',

@@ -49,19 +49,15 @@ interface Sources {
   readonly files: ReadonlyMap<string, string>;
 }
 
-/** The folder `native` of the package, from dist/codegen/calibrate/native; null where it was left out. */
+/** The C files beside this one's source, from the compiled file's place; null where they were left out. */
 function readSources(): Sources | null {
-  let at = dirname(fileURLToPath(import.meta.url));
-  for (let up = 0; up < 6; up++, at = dirname(at)) {
-    const folder = join(at, 'native');
-    if (!existsSync(join(folder, 'linear_algebra.h'))) continue;
-    const names = readdirSync(folder).filter((name) => /\.[ch]$/.test(name));
-    return {
-      folder,
-      files: new Map(names.sort().map((name) => [name, readFileSync(join(folder, name), 'utf8')])),
-    };
-  }
-  return null;
+  const folder = fileURLToPath(new URL('../../../../codegen/calibrate/native/', import.meta.url));
+  if (!existsSync(folder)) return null;
+  const names = readdirSync(folder).filter((name) => /\.[ch]$/.test(name));
+  return {
+    folder,
+    files: new Map(names.sort().map((name) => [name, readFileSync(join(folder, name), 'utf8')])),
+  };
 }
 
 /** A name made of everything that the file depends on; the processor too, for its instructions are used. */

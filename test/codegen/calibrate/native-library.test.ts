@@ -145,9 +145,10 @@ function testLibrary(native: NativeLibrary): void {
   });
 
   t.test('its sources compile without a warning', async (t) => {
-    const sources = readdirSync(join(projectRoot, 'native'))
+    const place = join(projectRoot, 'codegen', 'calibrate', 'native');
+    const sources = readdirSync(place)
       .filter((name) => name.endsWith('.c'))
-      .map((name) => join(projectRoot, 'native', name));
+      .map((name) => join(place, name));
     for (const compiler of ['gcc', 'clang']) {
       if (spawnSync(compiler, ['--version']).status !== 0) continue;
       const warnings = ['-Wall', '-Wextra', '-Werror', '-Wconversion', '-Wvla', '-fsyntax-only'];
