@@ -4,7 +4,7 @@ import type { Target } from '../targets/target.js';
 import type { SamplingSettings } from './bundle/manifest.js';
 import type { RangeMethod } from './calibrate/range-methods.js';
 import type { Plan } from './quantize/plan.js';
-import type { Method } from './quantize/quantize-model.js';
+import type { MethodChoice } from './quantize/quantize-model.js';
 
 /** Most that perplexity may grow where nothing else is asked: 2 %. */
 export const MAX_LOSS = 0.02;
@@ -33,7 +33,7 @@ export interface BuildOptions {
   /** Text or .u16 file that the loss is measured on: for `auto` its first half judges plans; the second certifies. */
   readonly validation?: string | null;
   /** How integers are found; absent: gptq. */
-  readonly method?: Method;
+  readonly method?: MethodChoice;
   /** Text or .u16 file to calibrate with; null: the bundled model's, or text sampled from the model. */
   readonly calibration: string | null;
   /** How scales of int8 activations are fixed at build time; absent or null: they are found at run time, token by token. */

@@ -129,7 +129,7 @@ async function buildInto(
       : await buildModule(output.staging, { target, module, emitted, compiled, golden }, host, context);
   const manifest = composeManifest({
     ...{
-      source,
+      source: integers.source,
       target,
       integers,
       golden,
@@ -163,6 +163,8 @@ export const defaultOut = (source: ModelSource, target: Target) => `${source.nam
 /** What `toIntegers` makes of a checkpoint. */
 export interface Integers extends Pick<FoundIntegers, 'plan' | 'method' | 'comparison' | 'auto'> {
   readonly model: IntegerModel;
+  /** The model that these are the integers of: the one that was given, or with scales of channels folded into it. */
+  readonly source: ModelSource;
   readonly calibration: Calibration;
   readonly statistics: readonly TensorStatistics[];
   readonly quantizedSha256: string;
@@ -184,25 +186,32 @@ export async function toIntegers(
   if (measure) await provideNativeLibrary(parameterCount(graph), context);
   const weights = checkpointWeights(checkpoint, graph);
   const { calibration, text } = await calibrateModel(graph, source, weights, options, context);
-  const found = await findIntegers({ source, graph, weights, calibration, text }, options, measure, context);
+  const recalibrate = (other: FloatWeights) =>
+    calibrate(graph, other, createLinearAlgebra(), text, context, options.staticActivations);
+  const given = { source, graph, weights, calibration, text, recalibrate };
+  const found = await findIntegers(given, options, measure, context);
+  const { matrices, model: scaled } = found;
   const windows = measuredWindows(text.ids, graph.context);
-  const { matrices } = found;
   const divergences = chosenDivergences(found);
-  const statistics = await measureTensors({ graph, weights, matrices, windows, divergences }, context);
+  const tensors = { graph, weights: scaled.weights, matrices, windows, divergences };
+  const statistics = await measureTensors(tensors, context);
   const model = lower({
     graph,
-    matrices: foldGains(graph, found.matrices),
-    vector: (name) => weights.vector(name),
-    ranges: calibration.ranges,
+    matrices: foldGains(graph, matrices),
+    vector: (name) => scaled.weights.vector(name),
+    ranges: scaled.calibration.ranges,
   });
   const quantizedSha256 = quantizedHash(model.matrices.values());
   const certification = measure
-    ? await certificateFor(found, source, model, quantizedSha256, options, context)
+    ? await certificateFor(found, scaled.source, model, quantizedSha256, options, context)
     : null;
   const { plan, method, comparison, auto } = found;
   const parameters = parameterCount(graph);
   const choices = { plan, method, comparison, auto, certification };
-  return { model, calibration, ...choices, statistics, quantizedSha256, parameters };
+  return {
+    ...{ model, source: scaled.source, calibration: scaled.calibration },
+    ...{ ...choices, statistics, quantizedSha256, parameters },
+  };
 }
 
 /** Calibrates with the user's text, the model's own, or text sampled from the model, in that order. */

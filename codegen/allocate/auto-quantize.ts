@@ -14,11 +14,12 @@ import { blobSections } from '../layout/sections.js';
 import { foldGains } from '../lower/fold-gains.js';
 import { type IntegerModel, lower } from '../lower/lower.js';
 import type { StageContext } from '../progress.js';
+import { foldRecord } from '../quantize/awq/folds.js';
 import type { FormatName } from '../quantize/format.js';
 import { namedPlans, type Plan } from '../quantize/plan.js';
 import { quantizeGraph } from '../quantize/quantize.js';
 import { compileTokenizer } from '../tokenizer/compile-tokenizer.js';
-import type { AutoRecord } from './auto-record.js';
+import type { AutoRecord, Variant } from './auto-record.js';
 import { type AutoTexts, chooseAutoTexts } from './auto-texts.js';
 import { certify, sizeAgainst16Bit, whyNotMeasurable } from './certify.js';
 import { EmittedJudge } from './emitted-judge.js';
@@ -55,7 +56,7 @@ export interface AutoInput {
 export interface AutoQuantization {
   readonly plan: Plan;
   readonly matrices: Matrices;
-  readonly method: 'gptq' | 'nearest';
+  readonly method: Variant['method'];
   readonly record: AutoRecord;
 }
 
@@ -74,6 +75,13 @@ export async function autoQuantize(
   if (obstacle !== null) progress.warn(`plans are judged in float, and nothing is certified: ${obstacle}`);
   const run = new AutoRun(input, texts, input.measure && obstacle === null, context);
   return run.run();
+}
+
+/** Stands for the weights of a model, of the checkpoint or scaled. */
+function weightsKey({ checkpoint, folds }: ModelSource): string {
+  return folds === undefined
+    ? checkpoint.sha256()
+    : `${checkpoint.sha256()} ${JSON.stringify(foldRecord(folds))}`;
 }
 
 class AutoRun {
@@ -96,7 +104,7 @@ class AutoRun {
     };
     const problem: SensitivityInput = { ...common, calibration: texts.fitted, probe: texts.probe };
     const compared = { ...problem, calibration: texts.sensitivity };
-    const store = openSensitivityCache(compared, source.checkpoint.sha256());
+    const store = openSensitivityCache(compared, weightsKey(source));
     const sensitivities = await measureSensitivities({ ...compared, store }, context);
     const found = await this.#search({ ...problem, groupSize }, sensitivities);
     return this.#finish(found, sensitivities);

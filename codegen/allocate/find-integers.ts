@@ -5,18 +5,30 @@ import { type BuildOptions, MAX_LOSS } from '../build-options.js';
 import type { Calibration, CalibrationText } from '../calibrate/calibrate.js';
 import { tooShort } from '../calibrate/calibration-windows.js';
 import type { FloatWeights } from '../calibrate/float-evaluator.js';
+import { checkpointWeights } from '../calibrate/float-weights.js';
 import type { ModelSource } from '../checkpoint/model-source.js';
 import { EmbedError } from '../diagnostics/error.js';
 import { type EvaluationText, readIds, readText } from '../evaluate/evaluation-text.js';
 import type { Graph } from '../graph/graph.js';
 import type { StageContext } from '../progress.js';
-import type { Plan } from '../quantize/plan.js';
-import { type ModelQuantization, quantizeModel } from '../quantize/quantize-model.js';
-import { autoQuantize } from './auto-quantize.js';
-import type { AutoRecord } from './auto-record.js';
+import { foldedSource } from '../quantize/awq/folded-source.js';
+import type { Folds } from '../quantize/awq/folds.js';
+import { namedPlans, type Plan } from '../quantize/plan.js';
+import { type MethodComparison, type ModelQuantization, quantizeModel } from '../quantize/quantize-model.js';
+import { type AutoQuantization, autoQuantize } from './auto-quantize.js';
+import type { AutoRecord, Variant } from './auto-record.js';
 import { type SolvedPlan, solvedPlan } from './solved-plan.js';
 
-export interface FoundIntegers extends ModelQuantization {
+/** A checkpoint in float and the ranges of its activations. */
+export interface CalibratedModel {
+  readonly source: ModelSource;
+  readonly weights: FloatWeights;
+  readonly calibration: Calibration;
+}
+
+export interface FoundIntegers extends Omit<ModelQuantization, 'folds'> {
+  /** What the matrices are of: the model that was given, or the same with scales of channels folded into it. */
+  readonly model: CalibratedModel;
   readonly plan: Plan;
   /** Of a search; null where there was none. */
   readonly auto: AutoRecord | null;
@@ -24,12 +36,11 @@ export interface FoundIntegers extends ModelQuantization {
   readonly solved: SolvedPlan | null;
 }
 
-export interface IntegersInput {
-  readonly source: ModelSource;
+export interface IntegersInput extends CalibratedModel {
   readonly graph: Graph;
-  readonly weights: FloatWeights;
-  readonly calibration: Calibration;
   readonly text: CalibrationText;
+  /** Calibrates other weights of the same graph with the same text. */
+  readonly recalibrate: (weights: FloatWeights) => Promise<Calibration>;
 }
 
 /** `measure` says whether programs may be compiled and run. Throws what quantizeModel and autoQuantize throw. */
@@ -43,12 +54,14 @@ export async function findIntegers(
   const { source, graph, weights, text } = input;
   const quantize = async (planned: Plan, compare: boolean) => {
     const common = { graph, checkpoint: source.checkpoint, weights, text, where: planned.name };
-    const found = await quantizeModel({ ...common, plan: planned, method, compare }, context);
-    return { ...found, plan: planned, auto: null, solved: null };
+    const quantized = await quantizeModel({ ...common, plan: planned, method, compare }, context);
+    const { folds, ...found } = quantized;
+    return { ...found, model: await withFolds(input, folds), plan: planned, auto: null, solved: null };
   };
   if (auto === null) return quantize(plan, true);
   const { maxBytes, generations = 0 } = auto;
-  const asShipped = (options.validation ?? null) === null && options.calibration === null;
+  const asShipped =
+    method === 'gptq' && (options.validation ?? null) === null && options.calibration === null;
   const solved = asShipped && maxBytes === null && generations === 0 ? solvedPlan(source) : null;
   if (solved !== null && solved.certification.threshold === maxLoss) {
     return { ...(await quantize(solved.plan, false)), solved };
@@ -58,16 +71,51 @@ export async function findIntegers(
   const validation = readValidationFor(source, graph, options);
   const { groupSize } = plan;
   const goal = { validation, target, groupSize, maxLoss, maxBytes, generations, measure };
-  const found = await autoQuantize({ ...input, ...goal }, context);
+  const scaled =
+    method === 'gptq' ? { model: input, comparison: null } : await scaleChannels(input, options, context);
+  const found = await autoQuantize({ ...input, ...scaled.model, ...goal }, context);
   if (found !== null) {
     for (const line of found.record.advice) context.progress.warn(line);
     if (validation === null) {
       context.progress.warn('nothing is certified: --validation FILE gives a text to measure the loss on');
     }
-    return { ...found, comparison: null, auto: found.record, solved: null };
+    return { ...scaled, ...namedAsScaled(found, scaled.model.source.folds), solved: null };
   }
   context.progress.warn(`${tooShort(text.ids.length)}: auto is ${plan.name} without more --calibration text`);
   return quantize(plan, true);
+}
+
+/** The model with scales folded into it, and its ranges; as it was given where there are none. */
+async function withFolds(input: IntegersInput, folds: Folds): Promise<CalibratedModel> {
+  const { graph, recalibrate } = input;
+  if (folds.size === 0) return input;
+  const source = foldedSource(input.source, graph, folds);
+  const weights = checkpointWeights(source.checkpoint, graph);
+  return { source, weights, calibration: await recalibrate(weights) };
+}
+
+/** What a search begins with where AWQ was asked for: the scales are those that help most in 4 bits, if any do. */
+async function scaleChannels(
+  input: IntegersInput,
+  { method = 'gptq', plan: { groupSize, rotate } }: BuildOptions,
+  context: StageContext,
+): Promise<{ readonly model: CalibratedModel; readonly comparison: MethodComparison | null }> {
+  const { source, graph, weights, text } = input;
+  const plan = { ...namedPlans.int4!, groupSize, ...(rotate === undefined ? {} : { rotate }) };
+  const { folds, comparison } = await quantizeModel(
+    { graph, checkpoint: source.checkpoint, weights, text, plan, where: plan.name, method },
+    context,
+  );
+  return { model: await withFolds(input, folds), comparison };
+}
+
+/** What a search found, its methods named after the scales that it began with. */
+function namedAsScaled(found: AutoQuantization, folds: Folds | undefined) {
+  const { plan, matrices, method, record } = found;
+  const named = (one: Variant['method']): Variant['method'] => (one === 'gptq' ? 'awq+gptq' : 'awq');
+  if (folds === undefined) return { plan, matrices, method, auto: record };
+  const variants = record.variants.map((variant) => ({ ...variant, method: named(variant.method) }));
+  return { plan, matrices, method: named(method), auto: { ...record, variants } };
 }
 
 /** The text that the user named, or what lies beside a model that is calibrated with its own. */

@@ -8,6 +8,7 @@ import type { EmittedModel } from '../emit/emit-bundle.js';
 import type { ValidationReport } from '../evaluate/validation-report.js';
 import type { Graph, Op } from '../graph/graph.js';
 import type { Integers } from '../pipeline.js';
+import { foldRecord } from '../quantize/awq/folds.js';
 import { methodNames } from '../quantize/quantize-model.js';
 import { toolVersion } from '../version.js';
 import type { Certificate, GoldenRun, Manifest, ManifestOp, ManifestTensor } from './manifest.js';
@@ -83,6 +84,7 @@ export function composeManifest(input: ManifestInput): Manifest {
     quantization: {
       method: methodNames[integers.method],
       comparison: integers.comparison,
+      ...(source.folds === undefined ? {} : { folds: foldRecord(source.folds) }),
       accepted: certification?.accepted ?? null,
       certification: certification === null ? null : certificateOf(certification),
       bitsPerWeight: Number(((8 * weightsBytes) / parameters).toFixed(4)),

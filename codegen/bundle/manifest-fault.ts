@@ -95,6 +95,7 @@ const manifest = record({
   quantization: record({
     method: text,
     bitsPerWeight: number,
+    folds: orAbsent(mapOf(text)),
     calibration: record({ source: text, sha256: text, tokens: count }),
     ranges: mapOf(number),
   }),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Target } from '../../targets/target.js';
 import { EmbedError } from '../diagnostics/error.js';
 import type { ValidationReport } from '../evaluate/validation-report.js';
+import type { FoldRecord } from '../quantize/awq/folds.js';
 import type { FormatName } from '../quantize/format.js';
 import type { Plan } from '../quantize/plan.js';
 import type { MethodComparison } from '../quantize/quantize-model.js';
@@ -76,6 +77,8 @@ export interface Manifest {
     readonly method: string;
     /** What decided between methods; null where only one was tried. */
     readonly comparison?: MethodComparison | null;
+    /** Scales that AWQ folded into the checkpoint's weights, by place; absent where there are none. */
+    readonly folds?: FoldRecord;
     /** Whether the loss was certified to be below the limit; null or absent: nothing was certified. */
     readonly accepted?: boolean | null;
     readonly certification?: Certificate | null;

@@ -89,9 +89,10 @@ function comparedMethods({ plan, quantization, tensors }: Manifest): SummaryVari
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const common = { name: plan.name, plan, bytes, bitsPerWeight, predictedKld: null, emitted: null };
   if (comparison === null) return [{ ...common, method, float: null, chosen: true }];
-  return methods.map((one) => ({
+  const tried = methods.filter((one) => comparison.divergence[one] !== undefined);
+  return tried.map((one) => ({
     ...{ ...common, method: methodNames[one], chosen: methodNames[one] === method },
-    float: { kld: comparison.divergence[one], lnRatio: null, positions: comparison.comparedPositions },
+    float: { kld: comparison.divergence[one]!, lnRatio: null, positions: comparison.comparedPositions },
   }));
 }
 

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EmbedError } from '../diagnostics/error.js';
+import type { Folds } from '../quantize/awq/folds.js';
 import { longestDecodedText, openTokenizer, type TokenizerModel } from '../tokenizer/tokenizer.js';
 import type { KeptVocabulary } from '../vocabulary/prune-vocabulary.js';
 import type { Checkpoint } from './checkpoint.js';
@@ -25,6 +26,8 @@ export interface ModelSource {
   readonly bosId: number | null;
   /** Where the vocabulary was pruned: which tokens of the checkpoint there are. */
   readonly vocabulary?: KeptVocabulary;
+  /** Where scales of channels were folded into its weights: which ones. */
+  readonly folds?: Folds;
 }
 
 /** Folder of the bundled model. */

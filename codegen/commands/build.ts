@@ -66,9 +66,10 @@ const options = {
     "the bundled model's own, or nothing is certified",
   ),
   method: oneOf(
-    'gptq|nearest',
-    'how weights of 4 to 6 bits become integers: GPTQ fits them to the calibration text, and is used where it helps',
-    ['gptq', 'nearest'],
+    'gptq|awq+gptq|awq|nearest|auto',
+    'how weights of 4 to 6 bits become integers: GPTQ fits them to the calibration text, AWQ scales its channels before, auto ' +
+      'takes what diverges least of all; rounding to nearest is used where it does better',
+    ['gptq', 'awq+gptq', 'awq', 'nearest', 'auto'],
     'gptq',
   ),
   calibration: text(
@@ -217,10 +218,12 @@ async function buildOptions(values: OptionValues<typeof options>): Promise<Build
 function autoOptions(values: OptionValues<typeof options>): AutoOptions | null {
   const { quantize, method, search, 'max-bytes': maxBytes } = values;
   const generations = generationsOf(search, values.generations);
+  const wantsAwq = method !== null && method !== 'gptq'; // the plan that comes with the model was not solved for it
   if (quantize === null || quantize === 'auto') {
-    if (method === 'nearest' && search !== null) throw exclusive(`--search ${search}`, '--method nearest');
-    if (method === 'nearest') return quantize === null ? null : refuse('--method nearest');
-    return { maxBytes, generations, asked: quantize === 'auto' || search !== null };
+    const rounds = method === 'nearest' || method === 'awq'; // a search fits weights by GPTQ
+    if (rounds && search !== null) throw exclusive(`--search ${search}`, `--method ${method}`);
+    if (rounds) return quantize === null ? null : refuse(`--method ${method}`);
+    return { maxBytes, generations, asked: quantize === 'auto' || search !== null || wantsAwq };
   }
   if (search !== null) return refuse('--search');
   return maxBytes === null ? null : refuse('--max-bytes');

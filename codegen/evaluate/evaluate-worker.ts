@@ -14,6 +14,8 @@ import { openCheckpoint } from '../checkpoint/open.js';
 import type { DiagnosticCode } from '../diagnostics/catalog.js';
 import { EmbedError } from '../diagnostics/error.js';
 import { buildGraph } from '../graph/build.js';
+import { FoldedCheckpoint } from '../quantize/awq/folded-checkpoint.js';
+import type { Folds } from '../quantize/awq/folds.js';
 import type { QuantizedMatrix } from '../quantize/matrix.js';
 import { PrunedCheckpoint } from '../vocabulary/pruned-checkpoint.js';
 import { LikelihoodScorer, type WindowLikelihood } from './likelihood-scorer.js';
@@ -34,6 +36,8 @@ export interface EvaluationTask extends ScoredWindows {
   readonly kept: Int32Array | null;
   /** What a .crystal file lacks, as the bundle was built with it. */
   readonly completion: CrystalCompletion | null;
+  /** Scales of channels that the quantized matrices were made with. */
+  readonly folds: Folds;
   readonly context: number;
   readonly vocabSize: number;
   /** Milliseconds that em-run may be silent, when the thread waits for it. */
@@ -89,7 +93,14 @@ async function score(
     const integerCost =
       task.matrices === null
         ? null
-        : scorerFor(dequantizedWeights(checkpoint, graph, task.matrices, task.weightBytes));
+        : scorerFor(
+            dequantizedWeights(
+              new FoldedCheckpoint(checkpoint, graph, task.folds),
+              graph,
+              task.matrices,
+              task.weightBytes,
+            ),
+          );
     let positions = 0;
     await runWindows(task, task.vocabSize, stop, (logits) => {
       reference.add(positions, logits);

@@ -12,6 +12,9 @@ import type { Graph } from '../graph/graph.js';
 import { unfoldGains } from '../lower/fold-gains.js';
 import { type IntegerModel, lower } from '../lower/lower.js';
 import type { StageContext } from '../progress.js';
+import { foldPlaces } from '../quantize/awq/fold-places.js';
+import { foldedSource } from '../quantize/awq/folded-source.js';
+import { parseFolds } from '../quantize/awq/folds.js';
 import { type QuantizedMatrix, quantizedHash } from '../quantize/matrix.js';
 import { parsePlan } from '../quantize/plan.js';
 import { pruneToIds } from '../vocabulary/prune-vocabulary.js';
@@ -47,11 +50,19 @@ export function openReferenceSource(manifest: Manifest, modelPath: string | null
       throw new EmbedError('EM2013', { where: source.path, why });
     }
     const { vocabulary } = manifest;
-    return vocabulary === undefined ? source : pruneToIds(source, vocabulary, 'manifest.json');
+    const whole = vocabulary === undefined ? source : pruneToIds(source, vocabulary, 'manifest.json');
+    return withFolds(whole, manifest);
   } catch (error) {
     source.checkpoint.close();
     throw error;
   }
+}
+
+/** The source with the scales of channels that the bundle was made with. Throws EM1401 for such as the model cannot have. */
+function withFolds(source: ModelSource, { quantization, plan }: Manifest): ModelSource {
+  if (quantization.folds === undefined) return source;
+  const graph = buildGraph(source.checkpoint, 1, plan.rotate);
+  return foldedSource(source, graph, parseFolds(quantization.folds, foldPlaces(graph), 'manifest.json'));
 }
 
 /**

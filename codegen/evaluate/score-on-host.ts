@@ -104,6 +104,7 @@ function jobFor(
     checkpoint: source.path,
     kept: source.vocabulary === undefined ? null : Int32Array.from(source.vocabulary.ids),
     completion: source.completion ?? null,
+    folds: source.folds ?? new Map(),
     context: graph.context,
     vocabSize: graph.vocabSize,
     rotate: isRotated(graph),

@@ -13,7 +13,11 @@ const manifest = {
   quantization: {
     method: 'GPTQ',
     bitsPerWeight: 5.5,
-    comparison: { divergence: { gptq: 0.02, nearest: 0.03 }, fittedTokens: 900, comparedPositions: 100 },
+    comparison: {
+      divergence: { gptq: 0.02, nearest: 0.03, 'awq+gptq': 0.025 },
+      fittedTokens: 900,
+      comparedPositions: 100,
+    },
   },
   tensors: [
     { name: 'embed', format: 'w8', rows: 10, columns: 20, bytes: 250 },
@@ -28,6 +32,7 @@ const statistics = manifest.tensors.map(({ name }, i) => ({
 t.test('methods that were compared', async (t) => {
   const { variants, tensors, maxLnRatio } = composeQuantizationSummary(manifest, statistics, null);
   t.match(variants, [
+    { name: 'int4', method: 'round to nearest', float: { kld: 0.03, lnRatio: null }, chosen: false },
     {
       name: 'int4',
       method: 'GPTQ',
@@ -36,7 +41,7 @@ t.test('methods that were compared', async (t) => {
       float: { kld: 0.02, positions: 100 },
       chosen: true,
     },
-    { name: 'int4', method: 'round to nearest', float: { kld: 0.03, lnRatio: null }, chosen: false },
+    { name: 'int4', method: 'AWQ and GPTQ', float: { kld: 0.025, lnRatio: null }, chosen: false },
   ]);
   t.equal(maxLnRatio, null);
   t.match(tensors, [

@@ -197,6 +197,7 @@ t.test('bundles on this machine', { skip: obstacle }, async (t) => {
       ...{
         checkpoint: native.model,
         completion: null,
+        folds: new Map(),
         context: CONTEXT,
         vocabSize: VOCABULARY,
         logitsFrac: native.manifest.logitsFrac,

@@ -10,7 +10,7 @@ import { buildGraph } from '../../../codegen/graph/build.js';
 import { quantizedHash } from '../../../codegen/quantize/matrix.js';
 import { namedPlans, type Plan } from '../../../codegen/quantize/plan.js';
 import { quantizeGraph } from '../../../codegen/quantize/quantize.js';
-import { quantizeModel } from '../../../codegen/quantize/quantize-model.js';
+import { type MethodChoice, methods, quantizeModel } from '../../../codegen/quantize/quantize-model.js';
 import { writeGpt2Checkpoint } from '../../end-to-end/tiny-families.js';
 import { writeTinyModel } from '../checkpoint/tiny-model.js';
 import { quietContext } from '../evaluate/tiny-bundle.js';
@@ -25,7 +25,7 @@ const random = new Pcg32(1n);
 const text = (ids: number[]) => ({ source: 'test', ids });
 const evenIds = Array.from({ length: 3000 }, () => random.nextBelow(263));
 
-const quantize = (plan: Plan, ids: number[], method: 'gptq' | 'nearest' = 'gptq') => {
+const quantize = (plan: Plan, ids: number[], method: MethodChoice = 'gptq') => {
   const context = quietContext();
   const input = { graph, checkpoint, weights, plan, where: plan.name, text: text(ids), method };
   return quantizeModel(input, context).then((result) => ({ ...result, warnings: context.warnings }));
@@ -37,7 +37,7 @@ t.test('GPTQ is kept where it diverges less on text that it was not given', asyn
   const plan = namedPlans.int4!;
   const { method, comparison, matrices, warnings } = await quantize(plan, evenIds);
   t.equal(method, 'gptq');
-  t.ok(comparison!.divergence.gptq < comparison!.divergence.nearest);
+  t.ok(comparison!.divergence.gptq! < comparison!.divergence.nearest!);
   t.equal(comparison!.fittedTokens, 41 * 64);
   t.equal(comparison!.comparedPositions, 5 * 63);
   t.not(quantizedHash(matrices.values()), await rounded(plan));
@@ -64,10 +64,59 @@ t.test('and not where it diverges more, which is said', async (t) => {
   const found = await quantizeModel({ ...input, text: text(ids), method: 'gptq' }, context);
   t.equal(found.method, 'nearest');
   const { gptq, nearest } = found.comparison!.divergence;
-  t.ok(gptq > nearest, `${gptq} against ${nearest}`);
+  t.ok(gptq! > nearest!, `${gptq} against ${nearest}`);
   const expected = await quantizeGraph(own, llama, plan, 'int4', quietContext());
   t.equal(quantizedHash(found.matrices.values()), quantizedHash(expected.values()));
   t.match(context.warnings, [/rounded to nearest, which diverges less: GPTQ \d/]);
+});
+
+t.test('AWQ scales channels before; of all methods the one that diverges least is kept', async (t) => {
+  const plan = namedPlans.int4!;
+  const all = await quantize(plan, evenIds, 'auto');
+  const { divergence } = all.comparison!;
+  t.same(Object.keys(divergence).sort(), [...methods].sort());
+  t.equal(divergence[all.method], Math.min(...Object.values(divergence)));
+  const found = new Map<MethodChoice, typeof all>([['auto', all]]);
+  for (const method of ['gptq', 'awq', 'awq+gptq'] as const) {
+    const one = await quantize(plan, evenIds, method);
+    found.set(method, one);
+    t.equal(one.method, divergence[method]! < divergence.nearest! ? method : 'nearest');
+    t.equal(one.comparison!.divergence[method], divergence[method], 'the same beside others and alone');
+    t.equal(one.folds.size > 0, one.method.startsWith('awq'));
+    t.equal(one.warnings.length, one.method === 'nearest' ? 1 : 0);
+  }
+  const kept = found.get(all.method)!;
+  t.equal(quantizedHash(all.matrices.values()), quantizedHash(kept.matrices.values()));
+  t.same(all.folds, kept.folds);
+});
+
+t.test('where no channel can be scaled, GPTQ or rounding takes its place, which is said', async (t) => {
+  // Norms and biases with a second name: whoever reads that would see them scaled.
+  const again = graph.vectors.map((vector) => ({ ...vector, name: `${vector.name}.again` }));
+  const closed = { ...graph, vectors: [...graph.vectors, ...again] };
+  const tried = async (method: MethodChoice) => {
+    const context = quietContext();
+    const plan = namedPlans.int4!;
+    const input = {
+      graph: closed,
+      checkpoint,
+      weights: checkpointWeights(checkpoint, closed),
+      plan,
+      where: 'int4',
+    };
+    const result = await quantizeModel({ ...input, text: text(evenIds), method }, context);
+    return { ...result, warnings: context.warnings };
+  };
+  const rounded = await tried('awq');
+  t.match(rounded, { method: 'nearest', comparison: { divergence: { awq: undefined } } });
+  t.match(rounded.warnings, [/rounded as they are: no channels can be scaled/]);
+  const fitted = await tried('awq+gptq');
+  t.equal(fitted.method, 'gptq');
+  t.match(fitted.warnings, [/GPTQ fits weights as they are: no channels/]);
+  const all = await tried('auto');
+  t.equal(all.method, 'gptq');
+  t.same(Object.keys(all.comparison!.divergence).sort(), ['gptq', 'nearest']);
+  t.equal(all.warnings.length, 1);
 });
 
 t.test('where it is of no use, it is not tried', async (t) => {
