@@ -216,6 +216,8 @@ t.test('builds that are refused leave nothing behind', async (t) => {
     { options: ['--search', 'evolve', '--generations', '0'], error: /EM1202[\s\S]*from 1 to 1000/ },
     { options: ['--generations', '3'], error: /EM1202[\s\S]*add --search evolve/ },
     { options: ['--search', 'evolve', '--method', 'nearest'], error: /EM1208[\s\S]*exclude each other/ },
+    { options: ['--quantize', 'auto', '--method', 'awq'], error: /EM1208[\s\S]*exclude each other/ },
+    { options: ['--method', 'rtn'], error: /EM1202[\s\S]*gptq, awq\+gptq, awq, nearest, auto/ },
     { options: ['--quantize', 'int4', '--search', 'evolve'], error: /EM1208[\s\S]*exclude each other/ },
     { options: ['--toolchain', 'tcc'], error: /EM1202[\s\S]*tcc/ },
     { options: ['--model', 'none'], error: /EM1001/ },
