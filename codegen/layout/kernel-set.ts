@@ -109,6 +109,7 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
       'em_grouped.h',
       'em_w8.h',
       'em_prepare.h',
+      'em_grouped_pair.h',
       'em_requantize.h',
       'em_in_order.h',
       'em_lanes.h',

@@ -40,7 +40,8 @@ EM_INLINE em_i32 em_scores(const struct em_kv_cache *head, struct em_span span, 
 EM_INLINE struct em_weight_sums em_weights(const struct em_kv_cache *head, struct em_span span, em_i32 top,
                                            const struct em_attention_scratch *scratch)
 {
-    return em_softmax(scratch, head->value_max + span.first, span.end - span.first, top);
+    const em_i32 *value_max = head->value_max + span.first;
+    return em_softmax(scratch->scores, scratch->weights, value_max, span.end - span.first, top);
 }
 
 EM_INLINE void em_value_sums(const struct em_kv_cache *head, struct em_span span,

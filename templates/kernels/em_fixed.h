@@ -153,20 +153,24 @@ EM_INLINE em_i32 em_reciprocal_sqrt(em_u64 total, em_i32 *k)
 }
 
 /* c minus the product of two Q15 numbers rounded half up: c - ((a b + 2^14) >> 15), as a single shift. */
-EM_INLINE em_i32 em_subtract_q15(em_i32 c, em_i32 a, em_i32 b)
+EM_INLINE em_i64 em_subtract_q15(em_i64 c, em_i64 a, em_i64 b)
 {
     return (c * 32768 + 16383 - a * b) >> 15;
 }
 
-/* 2^-(x / 65536) in Q30 for x in Q16: a cubic on the fraction, a shift for the whole part; 0 from 31 on. */
-EM_INLINE em_u32 em_exp2_negative(em_u32 x)
+/*
+ * 2^-(x / 65536) in Q30 for x < 2^32 in Q16: a cubic on the fraction, a shift for the whole part; 0 from 31 on. In 64
+ * bits, so that general registers need no extensions.
+ */
+EM_INLINE em_u32 em_exp2_negative(em_u64 x)
 {
-    em_u32 whole = x >> 16;
-    em_i32 g = (em_i32)((x >> 1) & 0x7fffu); /* Q15 */
-    em_i32 p = em_subtract_q15(EM_EXP2_C2, g, EM_EXP2_C3);
+    const em_u64 limit = (em_u64)31 << 16;
+    em_u64 y = x < limit ? x : limit;
+    em_i64 g = (em_i64)((y << 48) >> 49); /* Q15 */
+    em_i64 p = em_subtract_q15(EM_EXP2_C2, g, EM_EXP2_C3);
     p = em_subtract_q15(EM_EXP2_C1, g, p);
     p = em_subtract_q15(EM_EXP2_C0, g, p);
-    return whole >= 31u ? 0 : ((em_u32)p << 15) >> whole;
+    return (em_u32)(((em_u64)p << 15) >> (y >> 16));
 }
 
 #endif /* EM_FIXED_H */

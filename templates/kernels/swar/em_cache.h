@@ -19,7 +19,7 @@
 #ifndef EM_CACHE_H
 #define EM_CACHE_H
 
-#include "em_lanes.h"
+#include "em_in_order.h"
 #include "em_softmax.h"
 
 #define EM_CACHE_BLOCK 32u
@@ -68,13 +68,38 @@ struct em_byte_sums {
     em_u64 pairs[3];
 };
 
-EM_INLINE void em_add_bytes(struct em_byte_sums *sums, em_u64 word, em_i64 factor)
+/*
+ * Adds a word times a factor and fetches the word at `after`, if there is one; factor_16 is what em_factor makes of the
+ * factor for bit 16. Two by two, the lines are what the U74 does in a cycle.
+ */
+EM_INLINE em_u64 em_add_bytes(struct em_byte_sums *sums, em_u64 word, em_i64 factor, em_i64 factor_16,
+                              const em_cache_word *after)
 {
-    em_u64 next = word >> 8;
-    sums->all += word * (em_u64)factor;
-    sums->pairs[0] += (next & EM_BYTE_PAIR) * (em_u64)factor;
-    sums->pairs[1] += em_multiply_field(word & EM_BYTE_PAIR << 16, 16, factor);
-    sums->pairs[2] += em_multiply_field(next & EM_BYTE_PAIR << 16, 16, factor);
+    em_u64 second = em_and(word, EM_BYTE_PAIR << 16);
+    em_u64 shifted = em_shift_right(word, 8);
+    em_u64 first = em_and(shifted, EM_BYTE_PAIR);
+    em_u64 all = em_multiply(word, factor);
+    em_u64 third = em_and(shifted, EM_BYTE_PAIR << 16);
+    second = em_multiply_by_here(second, 16, factor_16);
+    first = em_multiply(first, factor);
+    em_add_to(&sums->all, all);
+    em_u64 next = after == EM_NULL ? 0 : em_load_word(after);
+    third = em_multiply_by_here(third, 16, factor_16);
+    em_add_to(&sums->pairs[1], second);
+    em_add_to(&sums->pairs[0], first);
+    em_add_to(&sums->pairs[2], third);
+    return next;
+}
+
+/* The same for `count` words that lie one after the other, a constant. */
+EM_INLINE void em_add_words(struct em_byte_sums *sums, const em_cache_word *words, em_u32 count, em_i64 factor)
+{
+    em_u64 word = em_load_word(words);
+    const em_i64 factor_16 = em_factor_here(factor, 16);
+    EM_UNROLL
+    for (em_u32 i = 0; i < count; i++) {
+        word = em_add_bytes(&sums[i], word, factor, factor_16, i + 1u < count ? words + i + 1u : EM_NULL);
+    }
 }
 
 /* Lanes of all four pairs, bytes f and f + 4, each plus `start`. */
@@ -98,12 +123,10 @@ EM_INLINE void em_dot_words(const em_i16 *query, em_u32 head_dim, em_u64 start, 
 {
     struct em_byte_sums sums[EM_KEY_WORDS] = {{0, {0}}};
     const em_cache_word *word = (const em_cache_word *)(const void *)keys;
-    for (const em_i16 *end = query + head_dim; query != end; query++, word += EM_KEY_WORDS) {
-        const em_i64 q = *query;
+    for (const em_i16 *end = query + head_dim; query != end; query += 2, word += 2u * EM_KEY_WORDS) {
         EM_UNROLL
-        for (em_u32 i = 0; i < words; i++) {
-            em_add_bytes(&sums[i], word[i], q);
-            em_schedule_barrier();
+        for (em_u32 element = 0; element < 2u; element++) {
+            em_add_words(sums, word + element * EM_KEY_WORDS, words, query[element]);
         }
     }
     EM_UNROLL
@@ -119,7 +142,7 @@ EM_INLINE void em_dot_words(const em_i16 *query, em_u32 head_dim, em_u64 start, 
 }
 
 /* Dot products with the positions of the words that the span touches; that of position p at dots[p]. */
-EM_INLINE void em_dots(const em_i16 *query, em_u32 head_dim, const em_i8 *keys, struct em_span span, em_i32 *dots)
+EM_NOINLINE EM_UNUSED static void em_dots(const em_i16 *query, em_u32 head_dim, const em_i8 *keys, struct em_span span, em_i32 *dots)
 {
     em_i64 sum = 0;
     for (em_u32 i = 0; i < head_dim; i++) {
@@ -156,8 +179,9 @@ EM_INLINE em_i32 em_scores(const struct em_kv_cache *head, struct em_span span, 
 EM_INLINE struct em_weight_sums em_weights(const struct em_kv_cache *head, struct em_span span, em_i32 top,
                                            const struct em_attention_scratch *scratch)
 {
-    struct em_attention_scratch from = {scratch->scores + span.first, scratch->weights + span.first};
-    return em_softmax(&from, head->value_max + span.first, span.end - span.first, top);
+    em_u32 count = span.end - span.first;
+    return em_softmax(scratch->scores + span.first, scratch->weights + span.first, head->value_max + span.first, count,
+                      top);
 }
 
 /* ---- Values ------------------------------------------------------------------------------------------------------ */
@@ -167,14 +191,13 @@ EM_INLINE void em_sum_words(const em_i32 *weights, const em_i8 *values, em_u32 h
                             em_i64 *out)
 {
     struct em_byte_sums sums[4] = {{0, {0}}};
-    for (const em_i32 *end = weights + count; weights != end; weights++, values += head_dim) {
-        const em_cache_word *word = (const em_cache_word *)(const void *)values;
-        const em_i64 weight = *weights;
-        EM_UNROLL
-        for (em_u32 i = 0; i < words; i++) {
-            em_add_bytes(&sums[i], word[i], weight);
-            em_schedule_barrier();
-        }
+    const em_i32 *end = weights + count / 2u * 2u;
+    for (; weights != end; weights += 2, values += 2u * head_dim) {
+        em_add_words(sums, (const em_cache_word *)(const void *)values, words, weights[0]);
+        em_add_words(sums, (const em_cache_word *)(const void *)(values + head_dim), words, weights[1]);
+    }
+    if (count % 2u != 0) {
+        em_add_words(sums, (const em_cache_word *)(const void *)values, words, *weights);
     }
     EM_UNROLL
     for (em_u32 i = 0; i < words; i++) {
@@ -198,7 +221,7 @@ EM_INLINE void em_sum_bytes(const em_i32 *weights, const em_i8 *values, em_u32 h
     }
 }
 
-EM_INLINE void em_value_sums(const struct em_kv_cache *head, struct em_span span,
+EM_NOINLINE EM_UNUSED static void em_value_sums(const struct em_kv_cache *head, struct em_span span,
                              const struct em_attention_scratch *scratch, const struct em_weight_sums *weights,
                              em_u32 head_dim, em_u32 from, em_u32 width, em_i64 *sums)
 {

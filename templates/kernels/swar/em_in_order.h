@@ -31,6 +31,18 @@ EM_INLINE em_u64 em_load_word(const em_u64 *at)
 #endif
 }
 
+/* An address that is to occupy no register until it is needed. */
+EM_INLINE const em_i8 *em_load_address(const em_i8 *const *at)
+{
+#ifdef __riscv
+    const em_i8 *address;
+    EM_IN_ORDER("ld %0, %1", address, "m"(*at));
+    return address;
+#else
+    return *at;
+#endif
+}
+
 EM_INLINE em_i64 em_load_byte(const em_i8 *at)
 {
 #ifdef __riscv
@@ -98,6 +110,16 @@ EM_INLINE em_u64 em_add_word(em_u64 a, em_u64 b)
     return result;
 #else
     return a + b;
+#endif
+}
+
+/* Adds to a sum, which stays in its register. */
+EM_INLINE void em_add_to(em_u64 *sum, em_u64 a)
+{
+#ifdef __riscv
+    __asm__ volatile("add %0, %0, %1" : "+r"(*sum) : "r"(a));
+#else
+    *sum += a;
 #endif
 }
 

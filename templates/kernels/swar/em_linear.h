@@ -21,7 +21,7 @@
 #ifndef EM_LINEAR_H
 #define EM_LINEAR_H
 
-#include "em_grouped.h"
+#include "em_grouped_pair.h"
 #include "em_linear_op.h"
 #include "em_requantize.h"
 #include "em_w8.h"
@@ -76,29 +76,65 @@ EM_INLINE struct em_matrix em_matrix_open(const em_u8 *section, em_u32 format, e
 
 /* ---- Rows -------------------------------------------------------------------------------------------------------- */
 
-/* Sums of the rows of the tile that starts with `row`, for token t. `format` is a constant where inlined. */
+/* Tokens whose sums are taken at a time. */
+EM_INLINE em_u32 em_tokens_at_once(em_u32 format, em_u32 tokens)
+{
+    return tokens >= 2u && (format == EM_W4 || format == EM_W5) ? 2u : 1u;
+}
+
+/*
+ * Sums of the rows of the tile that starts with `row`, for as many tokens from t on as em_tokens_at_once says; those of
+ * a token EM_ROW_TILE after those of the one before. `format` is a constant where inlined.
+ */
 EM_INLINE void em_sum_tile(const struct em_matrix *m, em_u32 format, em_u32 row, const struct em_q8 *x, em_u32 t,
-                           em_i64 *sums)
+                           em_u32 tokens, em_i64 *sums)
 {
     em_u64 tile = row / em_tile_rows(format);
     const em_u8 *weights = m->weights + tile * em_tile_bytes(format, m->columns);
     const em_u64 *words = (const em_u64 *)(const void *)weights;
     const em_i8 *a = x->values + (em_u64)t * EM_Q8_STRIDE(m->columns);
-    struct em_starts starts = em_starts_at(x->prepared + (em_u64)t * EM_PREPARED_BYTES(m->columns), m->columns);
+    em_u8 *prepared = x->prepared + (em_u64)t * EM_PREPARED_BYTES(m->columns);
+    struct em_starts starts = em_starts_at(prepared, m->columns);
+    em_u32 groups = EM_GROUPS(m->columns);
+    const em_i8 *sub_scales = m->sub_scales + tile * groups * em_tile_rows(format);
     if (format == EM_W16) {
         sums[0] = em_dot_w16((const em_i16 *)(const void *)weights, a, m->columns);
     } else if (format == EM_W8) {
         em_sum_w8(words, m->columns, a, starts.pairs, sums);
-    } else {
-        em_u32 groups = EM_GROUPS(m->columns);
-        const em_i8 *sub_scales = m->sub_scales + tile * groups * EM_GROUPED_ROWS(format);
+    } else if (em_tokens_at_once(format, tokens) == 2u) {
+        struct em_starts next = em_starts_at(prepared + EM_PREPARED_BYTES(m->columns), m->columns);
+        const struct em_token_sums two[2] = {{a, starts.groups, sums},
+                                             {a + EM_Q8_STRIDE(m->columns), next.groups, sums + EM_ROW_TILE}};
         if (format == EM_W4) {
-            em_sum_w4(words, sub_scales, groups, a, starts.groups, sums);
-        } else if (format == EM_W5) {
-            em_sum_w5(words, sub_scales, groups, a, starts.groups, sums);
+            em_sum_w4_pair(words, sub_scales, groups, two);
         } else {
-            em_sum_w6(words, sub_scales, groups, a, starts.groups, sums);
+            em_sum_w5_pair(words, sub_scales, groups, two);
         }
+    } else if (format == EM_W4) {
+        em_sum_w4(words, sub_scales, groups, a, starts.groups, sums);
+    } else if (format == EM_W5) {
+        em_sum_w5(words, sub_scales, groups, a, starts.groups, sums);
+    } else {
+        em_sum_w6(words, sub_scales, groups, a, starts.groups, sums);
+    }
+}
+
+/* Results of the tile that starts with `row`, of which rows up to `end` count, for a token's sums; bias added. */
+EM_INLINE void em_finish_tile(em_u32 format, const struct em_linear_op *op, const struct em_matrix *m,
+                              const em_i32 *bias, struct em_token_scale scale, em_u32 row, em_u32 end, em_i64 *sums,
+                              em_i32 *out)
+{
+    const em_u32 tile_rows = em_tile_rows(format);
+    em_i32 results[EM_ROW_TILE];
+    em_u32 rows = end - row < tile_rows ? end - row : tile_rows;
+    em_u32 whole = rows == tile_rows && bias == EM_NULL;
+    if (op->accumulator_shift > 0) {
+        em_shift_sums(sums, tile_rows, op->accumulator_shift);
+    }
+    em_requantize_rows(sums, tile_rows, m->mantissas + row, m->exponents + row, scale, op->shift_base,
+                       whole ? out : results);
+    if (!whole) {
+        em_store_rows(results, rows, bias == EM_NULL ? EM_NULL : bias + row, out);
     }
 }
 
@@ -108,22 +144,16 @@ EM_INLINE void em_linear_rows_as(em_u32 format, const struct em_linear_op *op, c
                                  em_i32 *out)
 {
     for (em_u32 row = first; row < end; row += em_tile_rows(format)) {
-        const em_u32 tile_rows = em_tile_rows(format);
-        em_u32 rows = end - row < tile_rows ? end - row : tile_rows;
-        em_u32 whole = rows == tile_rows && bias == EM_NULL;
-        for (em_u32 t = 0; t < tokens; t++) {
-            em_i64 sums[EM_ROW_TILE];
-            em_i32 results[EM_ROW_TILE];
-            em_i32 *to = out + (em_u64)t * m->rows + row;
-            em_sum_tile(m, format, row, x, t, sums);
-            if (op->accumulator_shift > 0) {
-                em_shift_sums(sums, tile_rows, op->accumulator_shift);
-            }
-            em_requantize_rows(sums, tile_rows, m->mantissas + row, m->exponents + row, x->scale[t], op->shift_base,
-                               whole ? to : results);
-            if (!whole) {
-                em_store_rows(results, rows, bias == EM_NULL ? EM_NULL : bias + row, to);
-            }
+        em_i64 sums[2][EM_ROW_TILE];
+        em_u32 t = 0;
+        for (; em_tokens_at_once(format, tokens - t) == 2u; t += 2) {
+            em_sum_tile(m, format, row, x, t, 2, sums[0]);
+            em_finish_tile(format, op, m, bias, x->scale[t], row, end, sums[0], out + (em_u64)t * m->rows + row);
+            em_finish_tile(format, op, m, bias, x->scale[t + 1u], row, end, sums[1], out + (em_u64)(t + 1u) * m->rows + row);
+        }
+        for (; t < tokens; t++) {
+            em_sum_tile(m, format, row, x, t, 1, sums[0]);
+            em_finish_tile(format, op, m, bias, x->scale[t], row, end, sums[0], out + (em_u64)t * m->rows + row);
         }
     }
 }
