@@ -116,6 +116,7 @@ EM_INLINE void em_sum_fields_pair(em_u32 format, const em_u64 *w, const struct e
         }
         last_a = (em_i64)((em_u64)last_a * 2u);
         last_b = (em_i64)((em_u64)last_b * 2u);
+        em_schedule_barrier();
     }
     EM_UNROLL
     for (em_u32 i = 0; i < EM_PAIR_WORDS; i++) {

@@ -31,16 +31,20 @@ EM_INLINE em_u64 em_load_word(const em_u64 *at)
 #endif
 }
 
-/* An address that is to occupy no register until it is needed. */
+/*
+ * An address that is to occupy no register until it is needed. Compilers know nothing of it: of one that they know they
+ * would compute all sums with offsets before a loop, and spill them.
+ */
 EM_INLINE const em_i8 *em_load_address(const em_i8 *const *at)
 {
 #ifdef __riscv
     const em_i8 *address;
     EM_IN_ORDER("ld %0, %1", address, "m"(*at));
-    return address;
 #else
-    return *at;
+    const em_i8 *address = *at;
+    __asm__ volatile("" : "+r"(address));
 #endif
+    return address;
 }
 
 EM_INLINE em_i64 em_load_byte(const em_i8 *at)
@@ -120,6 +124,7 @@ EM_INLINE void em_add_to(em_u64 *sum, em_u64 a)
     __asm__ volatile("add %0, %0, %1" : "+r"(*sum) : "r"(a));
 #else
     *sum += a;
+    __asm__ volatile("" : "+rm"(*sum)); /* or sums of many products would be formed at the end */
 #endif
 }
 
