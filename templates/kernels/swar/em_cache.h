@@ -123,11 +123,12 @@ EM_INLINE void em_dot_words(const em_i16 *query, em_u32 head_dim, em_u64 start, 
 {
     struct em_byte_sums sums[EM_KEY_WORDS] = {{0, {0}}};
     const em_cache_word *word = (const em_cache_word *)(const void *)keys;
-    for (const em_i16 *end = query + head_dim; query != end; query += 2, word += 2u * EM_KEY_WORDS) {
-        EM_UNROLL
-        for (em_u32 element = 0; element < 2u; element++) {
-            em_add_words(sums, word + element * EM_KEY_WORDS, words, query[element]);
-        }
+    for (const em_i16 *end = query + head_dim / 2u * 2u; query != end; query += 2, word += 2u * EM_KEY_WORDS) {
+        em_add_words(sums, word, words, query[0]);
+        em_add_words(sums, word + EM_KEY_WORDS, words, query[1]);
+    }
+    if (head_dim % 2u != 0) {
+        em_add_words(sums, word, words, *query);
     }
     EM_UNROLL
     for (em_u32 i = 0; i < words; i++) {
