@@ -35,7 +35,7 @@
 #define EM_SUM_WORDS(format) ((format) == EM_W5 ? 16u : 8u)
 
 /* Words that are kept before sub-scales are applied: bounds the stack. */
-#define EM_KEPT_WORDS 128u
+#define EM_KEPT_WORDS 192u
 
 /* ---- Sums of one group ------------------------------------------------------------------------------------------- */
 
@@ -148,6 +148,17 @@ EM_INLINE struct em_factors em_open_fields(em_u32 format, struct em_fields *fiel
     return factors;
 }
 
+/* Adds the products of the words of some columns; *at is where their activations lie, and is moved on. */
+EM_INLINE void em_add_columns(em_u32 format, struct em_fields *fields, const em_u64 *w, const em_i8 **at, em_i64 last,
+                              em_u64 *sum)
+{
+    const struct em_factors factors = em_open_fields(format, fields, at, last, w + 2, &sum[0]);
+    EM_UNROLL
+    for (em_u32 i = 1; i < 8u; i++) {
+        em_add_fields(format, fields, &factors, w + i + 2u, &sum[i]);
+    }
+}
+
 /*
  * Sums of the 32 columns of a group of w4, or of the 16 of a block of w5, whose first word is in *fields; leaves there
  * what comes next. So two words more are read; after the last tile these are sub-scales, of which a tile has at least
@@ -158,17 +169,11 @@ EM_INLINE void em_sum_fields(em_u32 format, struct em_fields *fields, const em_u
 {
     const em_i8 *end = a + (format == EM_W4 ? EM_GROUP : 15u);
     em_i64 last = em_factor(a[15], EM_FOURTH_BIT(EM_W5)); /* for bit t of column 15: times 2^t */
-    em_u64 sum[8];
-    EM_UNROLL
-    for (em_u32 i = 0; i < 8u; i++) {
-        sum[i] = start;
-    }
-    for (; a != end; w += 8, last = (em_i64)((em_u64)last * 2u)) {
-        struct em_factors factors = em_open_fields(format, fields, &a, last, w + 2, &sum[0]);
-        EM_UNROLL
-        for (em_u32 i = 1; i < 8u; i++) {
-            em_add_fields(format, fields, &factors, w + i + 2u, &sum[i]);
-        }
+    em_u64 sum[8] = {start, start, start, start, start, start, start, start};
+    em_add_columns(format, fields, w, &a, last, sum); /* apart: what is added to `start` needs no copy of it */
+    last = (em_i64)((em_u64)last * 2u);
+    for (w += 8; a != end; w += 8, last = (em_i64)((em_u64)last * 2u)) {
+        em_add_columns(format, fields, w, &a, last, sum);
     }
     EM_UNROLL
     for (em_u32 i = 0; i < 8u; i++) {
@@ -297,9 +302,9 @@ EM_INLINE void em_scale_groups(em_u32 format, const em_u64 *groups, em_u32 count
         }
     }
     sub_scales += first;
-    while (sub_scales != end) {
+    do {
         em_scale_group(format, &group, &sub_scales, sum);
-    }
+    } while (sub_scales != end);
     EM_UNROLL
     for (em_u32 i = 0; i < 8u; i++) {
         sums[first + i] = (em_i64)sum[i];
