@@ -60,6 +60,7 @@ export interface KernelSet {
 }
 
 /** A KV cache of plain rows, and what its sums are made of. */
+const tiledRows = ['em_tile_fields.h', 'em_tiled_matrix.h', 'em_tiled_rows.h'];
 const rowCache = ['em_cache_rows.h', 'em_cache_plain.h', 'em_softmax.h'];
 const wordCache = [...rowCache, 'em_cache_words.h', 'em_registers.h'];
 
@@ -93,7 +94,7 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
       'em_w8.h',
       'em_weights.h',
     ],
-    shared: ['em_vectors_by_strip.h'],
+    shared: [...tiledRows, 'em_vectors_by_strip.h'],
     layoutFor: () => avx2Layout,
     preparedBytes: avx2PreparedBytes,
     cacheBlock: 8,
@@ -134,7 +135,7 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
       'em_tile.h',
       'em_neon.h',
     ],
-    shared: ['em_plain_gates.h', 'em_vectors_by_strip.h'],
+    shared: [...tiledRows, 'em_plain_gates.h', 'em_vectors_by_strip.h'],
     layoutFor: () => neonLayout,
     preparedBytes: neonPreparedBytes,
     cacheBlock: 8,

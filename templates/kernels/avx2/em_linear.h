@@ -32,147 +32,40 @@ EM_INLINE const struct em_prepared *em_prepared_of(const struct em_matrix *m, co
     return (const struct em_prepared *)(const void *)(x->prepared + t * EM_PREPARED_BYTES(m->columns));
 }
 
-/* int64 sums of a tile, brought to int32. */
-struct em_wide_sums {
-    em_i64 rows[EM_ROW_TILE];
-};
+#define EM_SPAN_GROUPS(format) (2u * EM_PAIRS_IN_INT32(format))
 
-EM_INLINE void em_narrow(const struct em_wide_sums *wide, em_i32 shift, struct em_sums *sums)
+EM_INLINE void em_sum_span(const struct em_matrix *m, const em_u8 *tile, const struct em_q8 *x, em_u32 t, em_u32 first,
+                           em_u32 groups, struct em_sums *sums)
 {
-    em_i32 narrow[EM_ROW_TILE];
-    for (em_u32 i = 0; i < EM_ROW_TILE; i++) {
-        narrow[i] = (em_i32)(shift > 0 ? em_round_shift64(wide->rows[i], shift) : wide->rows[i]);
-    }
-    __builtin_memcpy(sums, narrow, sizeof(*sums));
+    tile += (em_u64)(first / 2u) * EM_PAIR_BYTES(m->format);
+    em_sum_grouped(m->format, tile, 1, groups, em_prepared_of(m, x, t) + first / 2u, sums);
 }
-
-/* Sums of a tile of w4, w5 or w6 that int32 does not hold, in spans that it does. */
-EM_NOINLINE EM_UNUSED static void em_sum_spans(em_u32 format, const em_u8 *tile, em_u32 groups, const struct em_prepared *x, em_i32 shift,
-                            struct em_sums *sums)
-{
-    const em_u32 span = 2u * EM_PAIRS_IN_INT32(format);
-    struct em_wide_sums wide = {{0}};
-    for (em_u32 done = 0; done < groups; done += span) {
-        em_u32 count = groups - done < span ? groups - done : span;
-        em_i32 part[EM_ROW_TILE];
-        em_sum_grouped(format, tile, 1, count, x, sums);
-        __builtin_memcpy(part, sums, sizeof(part));
-        for (em_u32 i = 0; i < EM_ROW_TILE; i++) {
-            wide.rows[i] += part[i];
-        }
-        tile += (em_u64)EM_PAIRS_IN_INT32(format) * EM_PAIR_BYTES(format);
-        x += EM_PAIRS_IN_INT32(format);
-    }
-    em_narrow(&wide, shift, sums);
-}
-
-/* Sums of up to 32 rows of w16 from `row` on. */
-EM_NOINLINE EM_UNUSED static void em_sum_w16(const struct em_matrix *m, em_u32 row, const em_i8 *x, em_i32 shift, struct em_sums *sums)
-{
-    const em_i16 *weights = (const em_i16 *)(const void *)m->weights + (em_u64)row * m->columns;
-    struct em_wide_sums wide = {{0}};
-    for (em_u32 i = 0; i < EM_ROW_TILE && row + i < m->rows; i++, weights += m->columns) {
-        wide.rows[i] = em_dot_w16(weights, x, m->columns);
-    }
-    em_narrow(&wide, shift, sums);
-}
-
-/* ---- Rows ----------------------------------------------------------------------------------------------------- */
-
-/* What em_linear_rows is asked for. */
-struct em_rows {
-    const struct em_linear_op *op;
-    const struct em_matrix *matrix;
-    const em_i32 *bias; /* or EM_NULL */
-    const struct em_q8 *x;
-    em_u32 tokens;
-    em_u32 end; /* first row that is not asked for */
-    em_i32 *out;
-};
 
 /* Tiles that are summed at a time for one token; for several it is one, whose weights stay in the nearest cache. */
 #define EM_TILES 4u
+#define EM_TILES_FOR(tokens) ((tokens) > 1u ? 1u : EM_TILES)
+#define EM_SUMS_AT_ONCE EM_BATCH_TOKENS
 
-/*
- * Sums, below 2^31, of `tiles` tiles from `row` on for token t; or, where there is one tile only, for as many tokens from
- * t on as the return value says, at most EM_BATCH_TOKENS.
- */
-EM_INLINE em_u32 em_sum_tiles(const struct em_rows *r, em_u32 row, em_u32 tiles, em_u32 t, struct em_sums *sums)
+EM_INLINE em_u32 em_sum_tokens(const struct em_matrix *m, const em_u8 *tile, em_u32 tiles, const struct em_q8 *x,
+                               em_u32 t, em_u32 tokens, struct em_sums *sums)
 {
-    const struct em_matrix *m = r->matrix;
-    const em_u8 *tile = m->weights + row / EM_ROW_TILE * m->tile_bytes;
-    const em_u64 stride = EM_Q8_STRIDE(m->columns);
-    const em_i8 *values = r->x->values + t * stride;
-    const struct em_prepared *prepared = em_prepared_of(m, r->x, t);
-    em_i32 shift = r->op->accumulator_shift;
-    em_u32 tokens = r->tokens - t < EM_BATCH_TOKENS ? r->tokens - t : EM_BATCH_TOKENS;
-    if (EM_USES(EM_W16) && m->format == EM_W16) {
-        for (em_u32 i = 0; i < tiles; i++) {
-            em_sum_w16(m, row + i * EM_ROW_TILE, values, shift, sums + i);
-        }
-        return 1u;
-    }
     if ((EM_USES(EM_W8) || EM_USES(EM_W8T)) && m->format > EM_W6) {
+        const em_u64 stride = EM_Q8_STRIDE(m->columns);
+        const em_i8 *values = x->values + t * stride;
         em_sum_w8(tile, tiles, EM_W8_QUADS(m->columns), values, tokens > 1u ? values + stride : EM_NULL, sums);
         return tokens > 1u ? 2u : 1u;
     }
-    if (shift > 0) {
-        for (em_u32 i = 0; i < tiles; i++) {
-            em_sum_spans(m->format, tile + i * m->tile_bytes, EM_GROUPS(m->columns), prepared, shift, sums + i);
-        }
-        return 1u;
-    }
+    const struct em_prepared *prepared = em_prepared_of(m, x, t);
+    const em_u32 groups = EM_GROUPS(m->columns);
     if (tokens > 1u) {
-        em_u64 apart = EM_PREPARED_BYTES(m->columns);
-        em_sum_batch(m->format, tile, EM_GROUPS(m->columns), prepared, apart, tokens, sums);
+        tokens = tokens < EM_BATCH_TOKENS ? tokens : EM_BATCH_TOKENS;
+        em_sum_batch(m->format, tile, groups, prepared, EM_PREPARED_BYTES(m->columns), tokens, sums);
         return tokens;
     }
-    em_sum_grouped(m->format, tile, tiles, EM_GROUPS(m->columns), prepared, sums);
+    em_sum_grouped(m->format, tile, tiles, groups, prepared, sums);
     return 1u;
 }
 
-/* Results of the tiles from `row` on for token t. */
-EM_NOINLINE EM_UNUSED static void em_store_tiles(const struct em_rows *r, const struct em_sums *sums, em_u32 row,
-                                                 em_u32 tiles, em_u32 t)
-{
-    const struct em_matrix *m = r->matrix;
-    const struct em_token_scale scale = r->x->scale[t];
-    em_i32 *out = r->out + (em_u64)t * m->rows;
-    for (em_u32 left = tiles; left > 0; left--, sums++, row += EM_ROW_TILE) {
-        em_i32 whole[EM_ROW_TILE];
-        em_u32 count = r->end - row < EM_ROW_TILE ? r->end - row : EM_ROW_TILE;
-        em_i32 *to = count < EM_ROW_TILE ? whole : out + row;
-        em_requantize_tile(sums, m->mantissas + row, m->exponents + row, scale, r->op->shift_base, to);
-        for (em_u32 i = 0; to == whole && i < count; i++) {
-            out[row + i] = whole[i];
-        }
-        for (em_u32 i = 0; r->bias != EM_NULL && i < count; i++) {
-            out[row + i] = em_saturate((em_i64)out[row + i] + r->bias[row + i]);
-        }
-    }
-}
-
-/*
- * Rows [first, end) of W times the activations of each token: out[token][row], requantized, bias added. first is a
- * multiple of EM_ROW_TILE.
- */
-EM_NOINLINE EM_UNUSED static void em_linear_rows(const struct em_linear_op *op, const struct em_matrix *m,
-                                                 const em_i32 *bias, const struct em_q8 *x, em_u32 tokens, em_u32 first,
-                                                 em_u32 end, em_i32 *out)
-{
-    const struct em_rows rows = {op, m, bias, x, tokens, end, out};
-    const em_u32 most = tokens > 1u ? 1u : EM_TILES;
-    for (em_u32 row = first; row < end; row += most * EM_ROW_TILE) {
-        em_u32 left = (end - row + EM_ROW_TILE - 1u) / EM_ROW_TILE;
-        em_u32 tiles = left < most ? left : most;
-        for (em_u32 t = 0; t < tokens;) {
-            struct em_sums sums[EM_BATCH_TOKENS];
-            em_u32 count = em_sum_tiles(&rows, row, tiles, t, sums);
-            for (em_u32 i = 0; i < count; i++, t++) {
-                em_store_tiles(&rows, sums + i, row, tiles, t);
-            }
-        }
-    }
-}
+#include "em_tiled_rows.h"
 
 #endif /* EM_LINEAR_H */

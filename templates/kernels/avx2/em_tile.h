@@ -50,25 +50,36 @@ EM_INLINE em_i32x8 em_requantize(em_u32x8 sums, em_u32x8 mantissas, em_u32x8 shi
     return (twice + 1) >> 1;
 }
 
+/* What turns the sums of a token into results. */
+struct em_token_shift {
+    em_i32 mantissa;
+    em_i32 shift; /* added to the exponents of rows */
+};
+
+EM_INLINE struct em_token_shift em_token_shift_of(struct em_token_scale token, em_i32 shift_base)
+{
+    return (struct em_token_shift){token.mantissa, shift_base - token.shift};
+}
+
 /* The same for a whole tile by definition. */
 EM_NOINLINE EM_UNUSED static void em_requantize_rows(const struct em_sums *sums, const em_i32 *mantissas,
-                                                     const em_u8 *exponents, struct em_token_scale x, em_i32 shift,
+                                                     const em_u8 *exponents, const struct em_token_shift *token,
                                                      em_i32 *out)
 {
     em_i32 rows[EM_ROW_TILE];
     __builtin_memcpy(rows, sums, sizeof(rows));
     for (em_u32 i = 0; i < EM_ROW_TILE; i++) {
-        out[i] = em_scale(rows[i], em_scale(mantissas[i], x.mantissa, 30), exponents[i] + shift);
+        out[i] = em_scale(rows[i], em_scale(mantissas[i], token->mantissa, 30), exponents[i] + token->shift);
     }
 }
 
-/* Requantizes the sums of a tile for one token, whose scale is x. mantissas and exponents: of the tile's rows. */
+/* Requantizes the sums of a tile for one token. mantissas and exponents: of the tile's rows. */
 EM_INLINE void em_requantize_tile(const struct em_sums *sums, const em_i32 *mantissas, const em_u8 *exponents,
-                                  struct em_token_scale x, em_i32 shift_base, em_i32 *out)
+                                  const struct em_token_shift *token, em_i32 *out)
 {
     const em_u32x8 *m = (const em_u32x8 *)(const void *)mantissas;
     em_i32x8_anywhere *results = (em_i32x8_anywhere *)(void *)out;
-    em_i32 shift = shift_base - x.shift;
+    const em_i32 shift = token->shift;
     em_u32x8 a = em_shifts(exponents, shift);
     em_u32x8 b = em_shifts(exponents + 8, shift);
     em_u32x8 c = em_shifts(exponents + 16, shift);
@@ -76,13 +87,13 @@ EM_INLINE void em_requantize_tile(const struct em_sums *sums, const em_i32 *mant
     em_u32x8 misfits = em_misfits(sums->a, a) | em_misfits(sums->b, b);
     misfits |= em_misfits(sums->c, c) | em_misfits(sums->d, d);
     if (em_any(misfits)) {
-        em_requantize_rows(sums, mantissas, exponents, x, shift, out);
+        em_requantize_rows(sums, mantissas, exponents, token, out);
         return;
     }
-    results[0] = em_requantize(sums->a, m[0], a, x.mantissa);
-    results[1] = em_requantize(sums->b, m[1], b, x.mantissa);
-    results[2] = em_requantize(sums->c, m[2], c, x.mantissa);
-    results[3] = em_requantize(sums->d, m[3], d, x.mantissa);
+    results[0] = em_requantize(sums->a, m[0], a, token->mantissa);
+    results[1] = em_requantize(sums->b, m[1], b, token->mantissa);
+    results[2] = em_requantize(sums->c, m[2], c, token->mantissa);
+    results[3] = em_requantize(sums->d, m[3], d, token->mantissa);
 }
 
 #endif /* EM_TILE_H */
