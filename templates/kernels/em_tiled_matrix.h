@@ -1,7 +1,7 @@
 /*
  * em_tiled_matrix.h - a matrix in tiles of 32 rows: its section opened, and its rows one by one.
  *
- * What kernel sets with vectors have in common. The set's em_matrix.h includes it after
+ * What kernel sets with vectors have in common. The set's em_matrix.h provides
  *
  *   em_tile_bytes(format, columns)                             bytes of the weights of a tile
  *   em_exponent_at(row)                                        place of a row's exponent
@@ -12,7 +12,7 @@
 #ifndef EM_TILED_MATRIX_H
 #define EM_TILED_MATRIX_H
 
-#include "em_tile_fields.h"
+#include "em_matrix.h"
 
 /* A matrix section, opened. */
 struct em_matrix {

@@ -1,7 +1,7 @@
 /*
  * em_tiled_rows.h - matrix times int8 activations, tile of 32 rows after tile: what kernel sets with vectors have in common.
  *
- * The set's em_linear.h includes it after
+ * The set's em_tile_sums.h provides
  *
  *   EM_SPAN_GROUPS(format)                               w4, w5, w6: groups whose sums fit int32 for all weights
  *   EM_TILES_FOR(tokens)                                 tiles that are summed at a time for so many tokens
@@ -16,8 +16,7 @@
 #ifndef EM_TILED_ROWS_H
 #define EM_TILED_ROWS_H
 
-#include "em_matrix.h"
-#include "em_tile.h"
+#include "em_tile_sums.h"
 
 /* ---- Sums beyond int32 ---------------------------------------------------------------------------------------- */
 

@@ -57,6 +57,4 @@ EM_INLINE em_i32 em_weight_w8(em_u32 columns, const em_u8 *tile, em_u32 row, em_
     return (em_i8)tile[((em_u64)(column / 4u) * EM_ROW_TILE + row) * 4u + column % 4u];
 }
 
-#include "em_tiled_matrix.h"
-
 #endif /* EM_MATRIX_H */

@@ -7,7 +7,7 @@
 
 #include "em_activation.h"
 #include "em_avx2.h"
-#include "em_matrix.h"
+#include "em_tile_fields.h"
 
 /* One int32 a row: rows 0..7, 8..15, 16..23, 24..31 of a tile. */
 struct em_sums {

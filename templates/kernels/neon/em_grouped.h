@@ -23,6 +23,7 @@
 #ifndef EM_GROUPED_H
 #define EM_GROUPED_H
 
+#include "em_matrix.h"
 #include "em_prepare.h"
 #include "em_tile.h"
 

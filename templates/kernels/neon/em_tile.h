@@ -6,7 +6,7 @@
 #define EM_TILE_H
 
 #include "em_activation.h"
-#include "em_matrix.h"
+#include "em_tile_fields.h"
 #include "em_strips.h"
 
 /* One int32 a row: rows 0..3, 4..7, ... */
