@@ -12,6 +12,7 @@
 #ifndef EM_W8_H
 #define EM_W8_H
 
+#include "em_matrix.h"
 #include "em_tile.h"
 
 /* Weights of eight rows times a quad of activations, whose magnitudes are given as well. */

@@ -13,6 +13,7 @@
 #ifndef EM_W8_H
 #define EM_W8_H
 
+#include "em_matrix.h"
 #include "em_tile.h"
 
 /* Sums of eight rows, each spread over four lanes. */
