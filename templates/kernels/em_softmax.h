@@ -9,9 +9,9 @@
 
 /* Four positions a turn. */
 #ifdef __clang__
-#define EM_FOUR_A_TURN _Pragma("clang loop unroll_count(4)")
+#define EM_UNROLL_FOUR _Pragma("clang loop unroll_count(4)")
 #else
-#define EM_FOUR_A_TURN _Pragma("GCC unroll 4")
+#define EM_UNROLL_FOUR _Pragma("GCC unroll 4")
 #endif
 
 /* Turns `count` dot products into Q16 scores; returns the largest. */
@@ -23,7 +23,7 @@ EM_NOINLINE EM_UNUSED static em_i32 em_scale_scores(em_i32 *scores, const em_i32
         scores[j] = em_scale(scores[j], key_max[j], shift);
         top = scores[j] > top ? scores[j] : top;
     }
-    EM_FOUR_A_TURN
+    EM_UNROLL_FOUR
     for (const em_i32 *end = half == 0 ? scores : scores + count; scores != end; scores++, key_max++) {
         em_i64 score = ((em_i64)*scores * *key_max + half) >> shift;
         if (__builtin_expect((em_u64)(score + EM_I32_MAX) > 2u * (em_u64)EM_I32_MAX, 0)) {
@@ -45,7 +45,7 @@ EM_NOINLINE EM_UNUSED static struct em_weight_sums em_softmax(em_i32 *scores, em
     struct em_weight_sums sums = {0};
     em_i64 largest = 0;
     const em_i32 *max = value_max;
-    EM_FOUR_A_TURN
+    EM_UNROLL_FOUR
     for (em_i32 *score = scores; score != scores + count; score++, max++) {
         em_u64 e = em_exp2_negative((em_u64)((em_i64)top - *score));
         em_i64 product = (em_i64)e * *max;
@@ -56,7 +56,7 @@ EM_NOINLINE EM_UNUSED static struct em_weight_sums em_softmax(em_i32 *scores, em
     em_i32 shift = (em_i32)em_bits64((em_u64)largest) - 15;
     const struct em_rounding by = em_rounding_by(shift);
     sums.drop = by.shift;
-    EM_FOUR_A_TURN
+    EM_UNROLL_FOUR
     for (const em_i32 *end = scores + count; scores != end; scores++, value_max++, weights++) {
         em_i64 weight = em_round((em_i64)*scores * *value_max, by);
         weight = weight < 32767 ? weight : 32767;

@@ -35,7 +35,7 @@ export class CSyntax {
       .replace(/^(?!#).*$/gm, (line) => line.replace(/\bEM_\w+\b/g, (name) => macros.get(name) ?? name))
       .replace(attribute, '')
       // Hints for loops, and functions that a macro writes: what macros stand for is looked at where they are defined.
-      .replace(/^(\s*)(?:EM_UNROLL|_Pragma\("[^"]*"\))$/gm, '$1')
+      .replace(/^(\s*)(?:EM_UNROLL(?:_FOUR)?|_Pragma\("[^"]*"\))$/gm, '$1')
       .replace(/^EM_[A-Z0-9_]+\([^()]*\)$/gm, '');
     const tree = this.parser.parse(expanded);
     if (tree === null) return ['not parsed'];
