@@ -94,7 +94,11 @@ class AutoRun {
 
   async run(): Promise<AutoQuantization> {
     const { input, texts, context } = this;
-    const { graph, weights, source, groupSize } = input;
+    const { graph, weights, source, groupSize, maxBytes } = input;
+    const besides = maxBytes === null ? 0 : await this.#bytesBesides();
+    if (maxBytes !== null && this.#bytesIn(allocatedFormats[0]) + besides > maxBytes) {
+      throw this.#tooLarge(besides); // before minutes of measuring
+    }
     const common = {
       graph,
       checkpoint: source.checkpoint,
@@ -106,17 +110,17 @@ class AutoRun {
     const compared = { ...problem, calibration: texts.sensitivity };
     const store = openSensitivityCache(compared, weightsKey(source));
     const sensitivities = await measureSensitivities({ ...compared, store }, context);
-    const found = await this.#search({ ...problem, groupSize }, sensitivities);
+    const found = await this.#search({ ...problem, groupSize }, sensitivities, besides);
     return this.#finish(found, sensitivities);
   }
 
   async #search(
     problem: SensitivityInput & { readonly groupSize: Plan['groupSize'] },
     sensitivities: readonly Sensitivity[],
+    besides: number,
   ): Promise<SearchResult> {
     const { input, texts, context, measurable } = this;
     const { maxLoss, maxBytes } = input;
-    const besides = maxBytes === null ? 0 : await this.#bytesBesides();
     const scored = texts.certification;
     const positions =
       scored === null || !measurable ? null : (scored.ids.length / scored.window) * (scored.window - 1);

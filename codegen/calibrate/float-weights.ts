@@ -5,11 +5,18 @@ import { readMatrixRows } from '../graph/rotate-inputs.js';
 import { dequantizeRow, type QuantizedMatrix } from '../quantize/matrix.js';
 import type { FloatWeights } from './float-evaluator.js';
 
+/** Most bytes of float32 weights that stay in memory: all of a model of 124 M parameters; of larger ones the rest is read again. */
+const WEIGHT_BYTES = 512e6;
+
 /** Fills out with rows [first, first + count) of a matrix. */
 type RowSource = (matrix: MatrixInfo, first: number, count: number) => Float32Array;
 
 /** Weights straight from a checkpoint; blocks are kept as float32 while they fit the budget, else read again each time. */
-export function checkpointWeights(checkpoint: Checkpoint, graph: Graph, budgetBytes = 256e6): FloatWeights {
+export function checkpointWeights(
+  checkpoint: Checkpoint,
+  graph: Graph,
+  budgetBytes = WEIGHT_BYTES,
+): FloatWeights {
   return weightsFrom(checkpoint, graph, budgetBytes, (matrix, first, count) =>
     readMatrixRows(checkpoint, matrix, first, count),
   );
@@ -20,7 +27,7 @@ export function dequantizedWeights(
   checkpoint: Checkpoint,
   graph: Graph,
   matrices: ReadonlyMap<string, QuantizedMatrix>,
-  budgetBytes = 256e6,
+  budgetBytes = WEIGHT_BYTES,
 ): FloatWeights {
   return weightsFrom(checkpoint, graph, budgetBytes, (matrix, first, count) => {
     const out = new Float32Array(count * matrix.columns);

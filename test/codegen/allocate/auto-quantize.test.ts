@@ -104,7 +104,15 @@ t.test('auto', { skip: obstacle }, async (t) => {
     const most = (maxBytes: number) => options('size', { auto: { maxBytes, asked: true }, run: false });
     const { manifest } = await build(most(20_000), quietContext());
     t.ok(manifest.memory.blobBytes <= 20_000);
-    await t.rejects(build(most(3000), quietContext()), { code: 'EM2031', why: /3000 are allowed/ });
+    const stages: string[] = [];
+    const { XDG_CACHE_HOME } = process.env;
+    process.env.XDG_CACHE_HOME = join(folder, 'empty cache'); // no sensitivities are known
+    const quiet = quietContext();
+    const progress = { ...quiet.progress, begin: (stage: string) => stages.push(stage) };
+    const tooSmall = build(most(3000), { ...quiet, progress });
+    await t.rejects(tooSmall, { code: 'EM2031', why: /3000 are allowed/ });
+    process.env.XDG_CACHE_HOME = XDG_CACHE_HOME;
+    t.notOk(stages.includes('measure sensitivities'), 'said before anything long');
   });
 
   await t.test('allocations evolve where that is asked for, and the record holds everyone', async (t) => {
