@@ -99,6 +99,7 @@ function sweepRows(
 ): number {
   const { columns } = matrix;
   const { order, factor } = sweep;
+  const { native } = algebra;
   const left = new Float32Array(count * columns); // what is still to be stored, in the order of the sweep
   for (let r = 0; r < count; r++) {
     for (let i = 0; i < columns; i++) left[r * columns + i] = weights[r * columns + order[i]!]!;
@@ -108,16 +109,10 @@ function sweepRows(
     const width = Math.min(BLOCK, columns - begin);
     const errors = new Float32Array(count * width);
     const block = { count, columns, begin, width };
-    const done =
-      algebra.native !== undefined &&
-      sweepNatively(matrix, first, left, errors, sweep, block, algebra.native);
-    for (let r = 0; r < count && algebra.native === undefined; r++) {
-      const own = left.subarray(r * columns + begin, r * columns + begin + width);
-      const errorsOfRow = errors.subarray(r * width, (r + 1) * width);
-      sweepBlock(matrix, first + r, own, order.subarray(begin), factor, begin, errorsOfRow);
-    }
+    const isSpread = native !== undefined && sweepNatively(matrix, first, left, errors, sweep, block, native);
+    if (native === undefined) sweepInTurn(matrix, first, left, errors, sweep, block);
     for (const e of errors) outputError += e * e;
-    if (!done) spread(left, errors, factor, block, algebra);
+    if (!isSpread) spread(left, errors, factor, block, algebra);
   }
   return outputError;
 }
@@ -147,6 +142,22 @@ function sweepBlock(
     const error = (w - q * scale) / factor[at + i]!;
     errors[i] = error;
     for (let j = i + 1; j < own.length; j++) own[j] = own[j]! - error * factor[at + j]!;
+  }
+}
+
+/** sweepBlock for all rows. */
+function sweepInTurn(
+  matrix: QuantizedMatrix,
+  first: number,
+  left: Float32Array,
+  errors: Float32Array,
+  { order, factor }: Sweep,
+  { count, columns, begin, width }: Block,
+): void {
+  for (let r = 0; r < count; r++) {
+    const own = left.subarray(r * columns + begin, r * columns + begin + width);
+    const errorsOfRow = errors.subarray(r * width, (r + 1) * width);
+    sweepBlock(matrix, first + r, own, order.subarray(begin), factor, begin, errorsOfRow);
   }
 }
 
