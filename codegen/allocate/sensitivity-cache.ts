@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cacheFolder } from '../compile/cache-folder.js';
-import { toolVersion } from '../version.js';
+import { allOps } from '../graph/graph.js';
+import { codeHash } from '../quantize/gptq/code-hash.js';
 import {
   allocatedFormats,
   type Sensitivity,
@@ -49,9 +50,8 @@ export function openSensitivityCache(
 ): SensitivityCache {
   const hash = createHash('sha256');
   const shapes = graph.matrices.map(({ name, rows, columns }) => [name, rows, columns]);
-  hash.update(
-    JSON.stringify([toolVersion(), modelSha256, graph.context, groupSize, allocatedFormats, shapes]),
-  );
+  hash.update(JSON.stringify([codeHash(), modelSha256, graph.context, groupSize, allocatedFormats, shapes]));
+  hash.update(JSON.stringify([...allOps(graph)])); // with the transforms before projections
   for (const windows of [calibration, probe]) hash.update(JSON.stringify(windows));
   return new SensitivityCache(join(cacheFolder(), 'sensitivities', `${hash.digest('hex')}.jsonl`));
 }

@@ -34,13 +34,14 @@ t.test('an interrupted measurement goes on where it stopped, and finds the same'
   t.equal(measured, -1e9, 'all of them are known');
 });
 
-t.test('another model, text or group size is another cache', async (t) => {
+t.test('another model, graph, text or group size is another cache', async (t) => {
   const pathOf = (changes: object, model = 'model') =>
     openSensitivityCache({ ...problem, ...changes }, model).path;
   const paths = [
     pathOf({}),
     pathOf({}, 'other'),
     pathOf({ groupSize: 64 }),
+    pathOf({ graph: { ...problem.graph, epilogue: [] } }),
     pathOf({ probe: problem.probe.slice(1) }),
     pathOf({ calibration: problem.calibration.slice(1) }),
   ];
