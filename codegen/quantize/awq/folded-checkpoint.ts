@@ -12,8 +12,8 @@ interface Factors {
 }
 
 /**
- * Computes what `base` does, up to rounding: columns of the matrices behind a place are multiplied, what is before it is divided. Weights that came as
- * integers must not be folded: their grid would be lost.
+ * Computes what `base` does, up to rounding: columns of the matrices behind a place are multiplied, what is before it is divided.
+ * Weights that came as integers must not be folded: their grid would be lost.
  */
 export class FoldedCheckpoint implements Checkpoint {
   readonly config: DecoderConfig;

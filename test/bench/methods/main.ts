@@ -5,8 +5,8 @@
  *
  * MODEL as --model takes it, texts as --calibration does.
  */
+import { readCalibration } from '../../../codegen/calibrate/calibration-text.js';
 import { openModelSource } from '../../../codegen/checkpoint/model-source.js';
-import { readIds, readText } from '../../../codegen/evaluate/evaluation-text.js';
 import { buildGraph } from '../../../codegen/graph/build.js';
 import { contextLength } from '../../../codegen/graph/context-length.js';
 import { silentProgress } from '../../../codegen/progress.js';
@@ -21,10 +21,7 @@ async function main([model, calibration, validation]: readonly string[]): Promis
   const source = openModelSource(model, !ids);
   const { checkpoint, tokenizer } = source;
   const graph = buildGraph(checkpoint, contextLength(checkpoint.config, null, silentProgress), true);
-  const read = (path: string) =>
-    tokenizer === null || path.endsWith('.u16')
-      ? readIds(path, graph.vocabSize).ids
-      : readText(path, tokenizer, checkpoint.config.eosIds).ids;
+  const read = (path: string) => Int32Array.from(readCalibration(path, tokenizer, graph.vocabSize).ids);
   const compared = { graph, checkpoint, calibration: read(calibration), validation: read(validation) };
   const context = { progress: silentProgress, signal: new AbortController().signal };
   console.log(asMarkdown(source.name, await compareMethods(compared, context)));
