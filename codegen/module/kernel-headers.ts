@@ -40,7 +40,11 @@ export function readKernelHeaders(folder: string, { arch }: Pick<Target, 'arch'>
   const refuse = (why: string) => new EmbedError('EM5002', { where: path, why });
   if (!existsSync(join(path, 'Makefile'))) throw refuse('there is no Makefile');
   const config = textOf(join(path, 'include', 'config', 'auto.conf'));
-  const name = textOf(join(path, 'include', 'config', 'kernel.release'))?.trim();
+  // What uname says is in utsrelease.h: Debian's kernel.release has the version of the sources instead (6.1.192 for 6.1.0-56-amd64).
+  const made = textOf(join(path, 'include', 'generated', 'utsrelease.h')) ?? '';
+  const name =
+    /^#define UTS_RELEASE "([^"]+)"/m.exec(made)?.[1] ??
+    textOf(join(path, 'include', 'config', 'kernel.release'))?.trim();
   if (config === null || name === undefined || name === '') {
     throw refuse('include/config has no auto.conf or no kernel.release: the kernel is not configured');
   }

@@ -11,7 +11,7 @@ const config = '#\n# made by kconfig\n#\nCONFIG_MODULES=y\nCONFIG_X86_64=y\nCONF
 /** A folder with these files. */
 function folder(t: Test, files: Readonly<Record<string, string>>): string {
   const root = t.testdir();
-  mkdirSync(join(root, 'include', 'config'), { recursive: true });
+  for (const name of ['config', 'generated']) mkdirSync(join(root, 'include', name), { recursive: true });
   for (const [path, text] of Object.entries(files)) writeFileSync(join(root, path), text);
   return root;
 }
@@ -28,6 +28,13 @@ t.test('a configured kernel', async (t) => {
     folder: path,
     release: '6.1.0-1-test',
     compiler: null,
+  });
+});
+
+t.test('what uname says goes before the version of the sources', async (t) => {
+  const made = { 'include/generated/utsrelease.h': '#define UTS_RELEASE "6.1.0-2-test"\n' };
+  t.match(readKernelHeaders(folder(t, { ...whole, ...made }), { arch: 'x86_64' }), {
+    release: '6.1.0-2-test',
   });
 });
 
