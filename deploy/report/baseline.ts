@@ -39,6 +39,15 @@ export function compareWithBaseline(
     });
 }
 
+/** Those of one result: a series may have several. */
+export function comparisonsOf(result: ReportResult, comparisons: readonly Comparison[]): Comparison[] {
+  const rates = { decode: decodeRates(result), prefill: prefillRates(result) };
+  return comparisons.filter(
+    ({ series, what, found }) =>
+      series === seriesOf(result) && rates[what].length > 0 && found === median(rates[what]),
+  );
+}
+
 function compare(
   result: ReportResult,
   what: Comparison['what'],

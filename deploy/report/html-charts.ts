@@ -1,71 +1,82 @@
-/** Charts as SVG text: nothing is loaded, nothing runs. */
-import { escapeMarkup } from './escape-markup.js';
+/** Charts of a run and of the runs before it, as SVG text: nothing is loaded, nothing runs. */
+import { at, ChartFrame, figure, hover, label, palette, plain, type Range, ticks } from './chart-frame.js';
 
 const width = 460;
-const height = 200;
-const left = 58;
-const bottom = 34;
-const top = 10;
+const plotHeight = 150;
 
-const colors = ['#2563a8', '#c2571a', '#2f855a', '#8b3fa0', '#b7791f', '#c53054'];
-
-/** Axis numbers: short, exact enough to read. */
-const number = (value: number) =>
-  Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
-
-function frame(title: string, parts: readonly string[], xLabel: string, most: number, unit: string): string {
-  const lines = [0, 0.5, 1].map((share) => {
-    const y = top + (height - top - bottom) * (1 - share);
-    return `<line x1="${left}" x2="${width - 8}" y1="${y}" y2="${y}" class="grid"/><text x="${left - 6}" y="${y + 4}" class="axis end">${number(most * share)}</text>`;
-  });
-  return `<figure><figcaption>${escapeMarkup(title)} <span class="unit">${escapeMarkup(unit)}</span></figcaption>
-<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeMarkup(title)}">
-${lines.join('\n')}
-${parts.join('\n')}
-<text x="${(left + width) / 2}" y="${height - 6}" class="axis middle">${escapeMarkup(xLabel)}</text>
-</svg></figure>`;
+/** A line of a chart: its values, one after the other. */
+export interface Line {
+  /** Null: it is one of many of its kind, and has no place in the legend. */
+  readonly name: string | null;
+  readonly points: readonly number[];
 }
 
-const xAt = (share: number) => left + (width - left - 8) * share;
-const yAt = (share: number) => top + (height - top - bottom) * (1 - share);
+/** From 0 to what is above all values. */
+const upTo = (most: number): Range => [0, most > 0 ? most * 1.08 : 1];
 
-/** A line for every list; x is the index. Empty where there are no two points. */
-export function lineChart(
-  title: string,
-  series: readonly (readonly number[])[],
-  xLabel: string,
-  unit: string,
-): string {
-  const shown = series.filter((points) => points.length >= 2);
+const wholeTicks = (range: Range) => ticks(range).filter((tick) => Number.isInteger(tick));
+
+const colorOf = (index: number) => palette[index % palette.length];
+
+/** x is the index, from 1 on. Empty where there are no two points. */
+export function lineChart(title: string, lines: readonly Line[], xTitle: string, unit: string): string {
+  const shown = lines.filter(({ points }) => points.length >= 2);
   if (shown.length === 0) return '';
-  const most = Math.max(...shown.flat()) * 1.05 || 1;
-  const lines = shown.map((points, index) => {
-    const at = points.map(
-      (value, i) => `${xAt(i / (points.length - 1)).toFixed(1)},${yAt(value / most).toFixed(1)}`,
-    );
-    return `<polyline points="${at.join(' ')}" fill="none" stroke="${colors[index % colors.length]}" stroke-width="1.6"/>`;
+  const longest = Math.max(...shown.map(({ points }) => points.length));
+  const yRange = upTo(shown.reduce((most, { points }) => Math.max(most, ...points), 0));
+  const hasLegend = shown.some(({ name }) => name !== null);
+  const frame = new ChartFrame(width, plotHeight, hasLegend ? 1 : 0, [1, longest], yRange);
+  const strokes = shown.map(({ name, points }, index) => {
+    const path = points.map((value, i) => `${at(frame.x(i + 1))},${at(frame.y(value))}`).join(' ');
+    const line = `<polyline points="${path}" fill="none" stroke="${colorOf(index)}" stroke-width="1.6"/>`;
+    if (name === null) return line;
+    const { x, y } = frame.legendAt(index, 3);
+    const mark = `<rect x="${at(x)}" y="${at(y - 9)}" width="11" height="11" fill="${colorOf(index)}"/>`;
+    return `${line}${mark}${label(x + 17, y, 'label', name)}`;
   });
-  const longest = Math.max(...shown.map(({ length }) => length));
-  const ends = `<text x="${left}" y="${height - 20}" class="axis">1</text><text x="${width - 8}" y="${height - 20}" class="axis end">${longest}</text>`;
-  return frame(title, [...lines, ends], xLabel, most, unit);
+  const steps = wholeTicks([1, longest]).filter((tick) => tick > longest * 0.06);
+  return frame.figure(title, unit, [
+    ...ticks(yRange).map((tick) => frame.grid(tick, plain(tick, 6))),
+    ...[1, ...steps.filter((tick) => tick !== 1)].map((tick) => frame.tick(tick, String(tick))),
+    frame.xTitle(xTitle),
+    ...strokes,
+  ]);
 }
 
-/** How often values of a range occur. Empty without values. */
-export function histogram(title: string, values: readonly number[], unit: string): string {
+/**
+ * How often values of a range occur. A few that lie far above the others are counted by the last bar, which says so: else all of the
+ * others would be one bar. Empty without values.
+ */
+export function histogram(title: string, values: readonly number[], xTitle: string, unit: string): string {
   if (values.length < 2) return '';
-  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const ascending = [...values].sort((a, b) => a - b);
+  const [low, high] = [ascending[0], ascending[ascending.length - 1]];
+  const usual = ascending[Math.floor((ascending.length - 1) * 0.95)];
+  const hasRest = high - low > 3 * (usual - low) && usual > low;
+  const end = hasRest ? usual : high > low ? high : low * 1.01 + 1e-6;
   const bins = Math.min(24, Math.max(5, Math.ceil(Math.sqrt(values.length))));
-  const counts = new Array<number>(bins).fill(0);
+  const binWidth = (end - low) / bins;
+  const counts = new Array<number>(hasRest ? bins + 2 : bins).fill(0);
   for (const value of values) {
-    counts[high === low ? 0 : Math.min(bins - 1, Math.floor(((value - low) / (high - low)) * bins))] += 1;
+    counts[value > end ? bins + 1 : Math.min(bins - 1, Math.floor((value - low) / binWidth))] += 1;
   }
-  const most = Math.max(...counts);
+  const edge = (index: number) => low + index * binWidth;
+  const yRange = upTo(counts.reduce((most, count) => Math.max(most, count), 0));
+  const frame = new ChartFrame(width, plotHeight, 0, [low, edge(counts.length)], yRange);
   const bars = counts.map((count, index) => {
-    const [x, y] = [xAt(index / bins), yAt(count / most)];
-    return `<rect x="${(x + 1).toFixed(1)}" y="${y.toFixed(1)}" width="${(xAt(1 / bins) - left - 2).toFixed(1)}" height="${(yAt(0) - y).toFixed(1)}" fill="${colors[0]}"/>`;
+    const [x, y] = [frame.x(edge(index)), frame.y(count)];
+    const text = index > bins ? `above ${plain(end)}` : `${plain(edge(index))} to ${plain(edge(index + 1))}`;
+    const size = `width="${at(frame.x(edge(index + 1)) - x - 1.5)}" height="${at(frame.bottom - y)}"`;
+    const color = index > bins ? colorOf(1) : colorOf(0);
+    return `<rect x="${at(x + 0.75)}" y="${at(y)}" ${size} fill="${color}">${hover(`${text} ${xTitle}: ${count}`)}</rect>`;
   });
-  const ends = `<text x="${left}" y="${height - 20}" class="axis">${number(low)}</text><text x="${width - 8}" y="${height - 20}" class="axis end">${number(high)}</text>`;
-  return frame(title, [...bars, ends], unit, most, 'tokens');
+  const rest = `above ${plain(end)}: ${counts[bins + 1]} of ${values.length}, up to ${plain(high)}`;
+  return frame.figure(title, unit, [
+    ...wholeTicks(yRange).map((tick) => frame.grid(tick, String(tick))),
+    ...ticks([low, end]).map((tick) => frame.tick(tick, plain(tick))),
+    frame.xTitle(hasRest ? `${xTitle}; ${rest}` : xTitle),
+    ...bars,
+  ]);
 }
 
 /** One bar in parts, with what they are below it. */
@@ -80,14 +91,11 @@ export function stackedBar(
   const pieces = parts.map(([name, value], index) => {
     const piece = (value / sum) * (width - 16);
     const y = 70 + index * 20;
-    const color = colors[index % colors.length];
-    const text = `<rect x="${x.toFixed(1)}" y="16" width="${piece.toFixed(1)}" height="34" fill="${color}"/><rect x="8" y="${y}" width="11" height="11" fill="${color}"/><text x="26" y="${y + 10}" class="label">${escapeMarkup(name)}: ${number(value)} ${unit}</text>`;
+    const color = colorOf(index);
+    const bar = `<rect x="${at(x)}" y="16" width="${at(piece)}" height="34" fill="${color}"/>`;
+    const mark = `<rect x="8" y="${y}" width="11" height="11" fill="${color}"/>`;
     x += piece;
-    return text;
+    return `${bar}${mark}${label(26, y + 10, 'label', `${name}: ${plain(value)} ${unit}`)}`;
   });
-  const tall = 76 + parts.length * 20;
-  return `<figure><figcaption>${escapeMarkup(title)} <span class="unit">${number(sum)} ${unit}</span></figcaption>
-<svg viewBox="0 0 ${width} ${tall}" role="img" aria-label="${escapeMarkup(title)}">
-${pieces.join('\n')}
-</svg></figure>`;
+  return figure(title, `${plain(sum)} ${unit}`, [width, 76 + parts.length * 20], pieces);
 }

@@ -1,9 +1,9 @@
 /** report.html: one file that needs no other and no network. */
-import type { Comparison } from './baseline.js';
+import { type Comparison, comparisonsOf } from './baseline.js';
 import { type BoardFailure, failureText } from './board-failure.js';
 import { escapeMarkup } from './escape-markup.js';
 import { type HistoryEntry, historyEntry } from './history.js';
-import { histogram, lineChart, stackedBar } from './html-charts.js';
+import { histogram, type Line, lineChart, stackedBar } from './html-charts.js';
 import { quantizationSection } from './html-quantization.js';
 import type { ReportContent } from './report-content.js';
 import { boardName, type ReportResult, seriesOf, verdictOf } from './report-result.js';
@@ -59,7 +59,7 @@ function overview(
     `<${tag}${isNumber(index) ? ' class="n"' : kind === '' ? '' : ` class="${kind}"`}>${escapeMarkup(text)}</${tag}>`;
   const rows = results.map((result) => {
     const { tokensPerSecond, promptTokensPerSecond } = result.speed;
-    const change = comparisons.find(({ series, what }) => series === seriesOf(result) && what === 'decode');
+    const change = comparisonsOf(result, comparisons).find(({ what }) => what === 'decode');
     const texts = [
       `${boardName(result)}${result.board.emulated ? ' (emulated)' : ''}`,
       result.model.name,
@@ -68,7 +68,7 @@ function overview(
       figure(tokensPerSecond.p5),
       figure(tokensPerSecond.p95),
       figure(promptTokensPerSecond),
-      change === undefined ? '' : `${change.changePercent.toFixed(1)} %${change.isRegression ? ' !' : ''}`,
+      change === undefined ? '' : `${change.changePercent.toFixed(1)} %${change.isRegression ? ', regression' : ''}`,
     ];
     const verdict = verdictOf(result);
     const words = { passed: 'equal', failed: 'DIFFER', 'not checked': 'not checked' } as const;
@@ -98,13 +98,8 @@ function section(result: ReportResult, runs: readonly HistoryEntry[]): string {
       return rate === null ? [] : [rate];
     });
   const charts = [
-    lineChart(
-      'Speed over the text',
-      tokenMs.map((ms) => ms.map((one) => 1000 / one)),
-      'generated token',
-      'tokens/s, a line a repeat',
-    ),
-    histogram('Latency', tokenMs.flat(), 'ms a token'),
+    speedOverText(tokenMs),
+    histogram('Latency', tokenMs.flat(), 'ms a token', 'how many tokens took so long'),
     stackedBar(
       'Memory',
       parts.filter(([, bytes]) => bytes > 0).map(([name, bytes]) => [name, bytes / 1e6]),
@@ -113,16 +108,16 @@ function section(result: ReportResult, runs: readonly HistoryEntry[]): string {
     lineChart(
       'History of decode',
       [
-        rates(({ decode }) => decode.median),
-        rates(({ decode }) => decode.p5),
-        rates(({ decode }) => decode.p95),
+        { name: 'median', points: rates(({ decode }) => decode.median) },
+        { name: 'p5', points: rates(({ decode }) => decode.p5) },
+        { name: 'p95', points: rates(({ decode }) => decode.p95) },
       ],
       'run, the latest on the right',
-      'tokens/s: median, p5, p95',
+      'tokens/s',
     ),
     lineChart(
       'History of prefill',
-      [rates(({ prefill }) => prefill)],
+      [{ name: null, points: rates(({ prefill }) => prefill) }],
       'run, the latest on the right',
       'tokens/s',
     ),
@@ -131,6 +126,25 @@ function section(result: ReportResult, runs: readonly HistoryEntry[]): string {
 ${board.emulated ? '<p>Emulated: its speed says nothing about a board.</p>' : ''}
 ${facts(result)}
 <div class="charts">${charts.join('\n')}</div></section>`;
+}
+
+/** A line a repeat; of many repeats, what they have in common. `tokenMs`: milliseconds of every token, a list a repeat. */
+function speedOverText(tokenMs: readonly (readonly number[])[]): string {
+  const title = 'Speed over the text';
+  if (tokenMs.length <= 6) {
+    const lines = tokenMs.map((ms) => ({ name: null, points: ms.map((one) => 1000 / one) }));
+    return lineChart(title, lines, 'generated token', 'tokens/s, a line a repeat');
+  }
+  const shortest = Math.min(...tokenMs.map((ms) => ms.length));
+  const quantiles = Array.from({ length: shortest }, (_, token) => {
+    const ascending = tokenMs.map((ms) => 1000 / ms[token]).sort((a, b) => a - b);
+    return [0.5, 0.05, 0.95].map((share) => ascending[Math.round(share * (ascending.length - 1))]);
+  });
+  const lines: Line[] = ['median', 'p5', 'p95'].map((name, index) => ({
+    name,
+    points: quantiles.map((of) => of[index]),
+  }));
+  return lineChart(title, lines, 'generated token', `tokens/s, of ${tokenMs.length} repeats`);
 }
 
 function facts(result: ReportResult): string {

@@ -1,11 +1,11 @@
 /** JUnit XML that CI systems read (a subset of junit-10.xsd of the Jenkins xUnit plugin): a suite a result or failure. */
 import type { Acceptance } from '../../codegen/accept/acceptance.js';
-import type { Comparison } from './baseline.js';
+import { type Comparison, comparisonsOf } from './baseline.js';
 import { type BoardFailure, failureText } from './board-failure.js';
 import { escapeMarkup } from './escape-markup.js';
 import { acceptancesOf } from './quantization-records.js';
 import type { ReportContent } from './report-content.js';
-import { boardName, type ReportResult, seriesOf, verdictOf } from './report-result.js';
+import { boardName, type ReportResult, verdictOf } from './report-result.js';
 
 interface TestCase {
   readonly name: string;
@@ -73,17 +73,15 @@ function suiteOf(result: ReportResult, comparisons: readonly Comparison[]): Suit
       error: null,
       skipped: verdict === 'not checked' ? 'nothing to compare with' : null,
     },
-    ...comparisons
-      .filter(({ series }) => series === seriesOf(result))
-      .map((one) => ({
-        name: `${one.what} speed`,
-        seconds: 0,
-        failure: one.isRegression
-          ? `${one.found.toFixed(2)} tokens/s, ${one.changePercent.toFixed(1)} % against ${one.expected.toFixed(2)}`
-          : null,
-        error: null,
-        skipped: null,
-      })),
+    ...comparisonsOf(result, comparisons).map((one) => ({
+      name: `${one.what} speed`,
+      seconds: 0,
+      failure: one.isRegression
+        ? `${one.found.toFixed(2)} tokens/s, ${one.changePercent.toFixed(1)} % against ${one.expected.toFixed(2)}`
+        : null,
+      error: null,
+      skipped: null,
+    })),
   ];
   const figures: readonly (readonly [string, string | number | null])[] = [
     ['board', boardName(result)],

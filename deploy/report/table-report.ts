@@ -3,11 +3,11 @@
 import { acceptanceSummary } from '../../codegen/commands/acceptance-summary.js';
 import { textTable } from '../../codegen/commands/text-table.js';
 import { printable } from '../../codegen/diagnostics/printable.js';
-import type { Comparison } from './baseline.js';
+import { type Comparison, comparisonsOf } from './baseline.js';
 import { failureText } from './board-failure.js';
 import { acceptancesOf } from './quantization-records.js';
 import type { ReportContent } from './report-content.js';
-import { boardName, type ReportResult, seriesOf, verdictOf } from './report-result.js';
+import { boardName, type ReportResult, verdictOf } from './report-result.js';
 
 const titles = [
   'board',
@@ -26,7 +26,7 @@ function cells(result: ReportResult, comparisons: readonly Comparison[]): string
   const { board, model, target, speed, memory } = result;
   const figure = (value: number | null, digits = 1) => (value === null ? '-' : value.toFixed(digits));
   const change = (what: Comparison['what']) => {
-    const found = comparisons.find((one) => one.series === seriesOf(result) && one.what === what);
+    const found = comparisonsOf(result, comparisons).find((one) => one.what === what);
     if (found === undefined) return '';
     const sign = found.changePercent < 0 ? '' : '+';
     return ` (${sign}${found.changePercent.toFixed(1)} %${found.isRegression ? ', REGRESSION' : ''})`;

@@ -48,8 +48,8 @@ t.test('a page of three boards', { skip: browser === undefined && 'no chromium i
   const image = decodePng(readFileSync(picture));
   t.same([image.width, image.height], [1100, 2400]);
   const count = (color: string) => pixelsOf(image, color);
-  // The colors of the charts (html-charts.ts): bars of histograms and memory, lines of the repeats.
-  t.ok(count('2563a8') > 20_000, `${count('2563a8')} pixels of the first color`);
+  // The colors of the charts (chart-frame.ts): bars of histograms and memory, lines of the repeats.
+  t.ok(count('2b6cb0') > 20_000, `${count('2b6cb0')} pixels of the first color`);
   for (const color of ['c2571a', '2f855a']) t.ok(count(color) > 2000, `${count(color)} pixels of ${color}`);
   t.ok(count('c53030') > 20, 'the board without a result stands out');
   const filled = [0, 1, 2].map((third) => inkedRows(image, 500 + third * 600, 1000 + third * 600));
