@@ -55,7 +55,7 @@ function memoryText({ memory, files, bench, board }: BenchResult): string {
   }
   const rest = peakRssBytes - files.blobBytes - arenaBytes;
   const verdict = bench.peakRssWithinLimit ? 'within' : 'ABOVE';
-  return `${formatBytes(peakRssBytes)} = ${parts} + ${formatBytes(rest)}, ${verdict} the limit of ${formatBytes(runnerAllowanceBytes)} for the last`;
+  return `${formatBytes(peakRssBytes)} = ${parts} + ${formatBytes(rest)} of code and stacks (${verdict} the limit of ${formatBytes(runnerAllowanceBytes)})`;
 }
 
 /** What the board tells of its clock, heat and power; what it does not tell is left out. */

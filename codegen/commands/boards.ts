@@ -130,7 +130,9 @@ async function scan({ values, output }: Call): Promise<0> {
               reason ?? (known === null ? 'new' : 'in boards.json'),
             ]),
           ),
-      ...(written === null ? [] : [`wrote ${fresh.length} to ${written}`]),
+      ...(written === null
+        ? []
+        : [`wrote ${fresh.length} to ${written}; embed-model boards check says whether they can be used`]),
     ].join('\n'),
   );
   return 0;
@@ -147,6 +149,7 @@ async function check({ values, output, context }: Call): Promise<0 | 3> {
   const chosen = choice === null ? (await fileEntries()).boards.map(boardOf) : [await selectBoard(choice)];
   const link = { acceptNew: values['accept-new'], ...context };
   const checks = await Promise.all(chosen.map((board) => checkBoard(board, link)));
+  const widest = Math.max(...checks.map(({ name }) => name.length));
   output.result({ boards: checks }, () =>
     checks.length === 0
       ? 'no boards to check: embed-model boards scan finds some'
@@ -155,7 +158,7 @@ async function check({ values, output, context }: Call): Promise<0 | 3> {
             const what = [cpu, kernel, processors === null ? null : `${processors} processors`]
               .filter(Boolean)
               .join(', ');
-            const line = `${usable ? 'ok  ' : 'fail'}  ${name}  ${[what, reason].filter(Boolean).join('; ')}`;
+            const line = `${usable ? 'ok  ' : 'fail'}  ${name.padEnd(widest)}  ${[what, reason].filter(Boolean).join('; ')}`;
             return fix === null ? line : `${line}\n      fix: ${fix}`;
           })
           .join('\n'),

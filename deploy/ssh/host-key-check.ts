@@ -71,7 +71,7 @@ function knownHostsRefusal(
       if (acceptNew) return writeDown(target, key);
       return new EmbedError('EM4012', {
         where,
-        why: `it shows ${shown}, of which ${knownHostsFiles.join(', ')} has nothing`,
+        why: `it shows ${shown}, which is not in ${knownHostsFiles.join(', ')}`,
       });
   }
 }

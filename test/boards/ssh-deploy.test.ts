@@ -156,9 +156,12 @@ t.test('uploads', { skip: noSshd }, async (t) => {
   t.test('8 MB', async (t) => {
     const session = await BoardSession.open(sshd.board(), null, sessionWith());
     t.teardown(() => session.close());
+    const before = process.cpuUsage();
     const { sent, seconds } = await send(session, 'plain');
+    const { user, system } = process.cpuUsage(before);
     t.equal(sent, size);
-    t.comment(`${(size / 1e6 / seconds).toFixed(0)} MB/s with the check of the hash`);
+    const rate = `${(size / 1e6 / seconds).toFixed(0)} MB/s with the check of the hash`;
+    t.comment(`${rate}; ${((user + system) / 1000).toFixed(0)} ms of processor time on this side`);
   });
 
   t.test('without SFTP, through a shell', async (t) => {
