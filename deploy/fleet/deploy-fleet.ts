@@ -19,10 +19,11 @@ export async function deployFleet(
   session: SessionOptions,
   { progress, signal }: StageContext,
 ): Promise<FleetOutcome> {
-  progress.begin('boards', assignments.length, 'board');
+  const runs = options.repeat + 2; // as benchBundle counts them
+  progress.begin(`${assignments.length} boards`, assignments.length * runs, 'run');
   const settled = await Promise.allSettled(
     assignments.map(async ({ board, bundle }) => {
-      const own = warningsOnly(progress, board.name);
+      const own = new BoardProgress(progress, board.name, runs);
       try {
         return await deployBundle(
           bundle,
@@ -35,7 +36,7 @@ export async function deployFleet(
         if (error instanceof EmbedError) return boardFailure(board.name, error);
         throw error;
       } finally {
-        progress.advance(1);
+        own.done();
       }
     }),
   );
@@ -52,7 +53,39 @@ export async function deployFleet(
 
 const isWell = ({ output }: DeployResult) => output.matchesGolden !== false;
 
-/** Stages of boards side by side do not fit one bar: only what one should know is told, with the name of the board. */
-function warningsOnly(progress: Progress, name: string): Progress {
-  return { begin() {}, advance() {}, end() {}, warn: (message) => progress.warn(`${name}: ${message}`) };
+/** One of several boards: of its stages the one bar shows how far the measurement is, and warnings have the name of the board. */
+class BoardProgress implements Progress {
+  private isMeasured = false;
+
+  constructor(
+    private readonly all: Progress,
+    private readonly name: string,
+    private left: number,
+  ) {}
+
+  begin(stage: string): void {
+    this.isMeasured = stage === 'bench';
+  }
+
+  advance(units: number): void {
+    if (this.isMeasured) this.take(Math.min(units, this.left));
+  }
+
+  end(): void {
+    this.isMeasured = false;
+  }
+
+  warn(message: string): void {
+    this.all.warn(`${this.name}: ${message}`);
+  }
+
+  /** Nothing more comes of this board. */
+  done(): void {
+    this.take(this.left);
+  }
+
+  private take(units: number): void {
+    this.left -= units;
+    if (units > 0) this.all.advance(units);
+  }
 }
