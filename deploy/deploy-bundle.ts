@@ -6,7 +6,7 @@ import { EmbedError } from '../codegen/diagnostics/error.js';
 import type { StageContext } from '../codegen/progress.js';
 import { type BenchResult, benchBundle } from './bench-bundle.js';
 import type { Board } from './boards/board.js';
-import { type Installation, installBundle } from './install/install-bundle.js';
+import { type Installation, installBundle, requireInstallable } from './install/install-bundle.js';
 import { equalsGolden, runRunner } from './run-bundle.js';
 import type { BoardMachine } from './session/board-machine.js';
 import type { SessionOptions } from './session/board-session.js';
@@ -60,14 +60,15 @@ export async function deployBundle(
     throw new EmbedError('EM4039', { where: bundle, why, fix: 'build it with a prompt: --prompt' });
   }
   return withBoard(board, manifest, session, async (machine) => {
-    const uploaded = await machine.provide(bundle, manifest);
+    if (options.install !== null) await requireInstallable(machine.session, bundle, manifest);
+    await machine.provide(bundle, manifest);
     const goldenEqual = await runGolden(bundle, manifest, machine, options.threads, context);
     const result = await benchBundle(bundle, { ...options, mode: machine }, context);
     const goldenRuns = manifest.golden.length;
     const matchesGolden = goldenEqual === goldenRuns ? result.output.matchesGolden : false;
     const installs = options.install !== null && matchesGolden === true;
     const installation = installs
-      ? await installBundle(machine.session, bundle, manifest, uploaded, options.install)
+      ? await installBundle(machine, bundle, manifest, options.install)
       : undefined;
     return {
       ...result,

@@ -168,10 +168,11 @@ function deploymentSummary({ deployment }: DeployResult): string {
   ]);
 }
 
-function installationText({ folder, current, previous, startedBy }: Installation): string {
+function installationText({ folder, current, previous, startedBy, moduleKernel }: Installation): string {
   const back = previous === null ? 'nothing to go back to' : `${previous.slice(0, 12)} to go back to`;
   const boot = startedBy === null ? 'nothing starts it at boot yet' : `proved at boot by ${startedBy}`;
-  return `${folder}/current is ${current.slice(0, 12)}, ${back}; ${boot}`;
+  const module = moduleKernel === null ? '' : '; kernel module loaded';
+  return `${folder}/current is ${current.slice(0, 12)}, ${back}; ${boot}${module}`;
 }
 
 /** A folder on a board, whose name means nothing to its shell. */

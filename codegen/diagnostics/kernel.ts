@@ -37,4 +37,9 @@ export const kernelDiagnostics = {
     fix: 'report this with the model that it happens with; a program in user space is not concerned',
     exit: 1,
   },
+  EM5008: {
+    what: 'kernel module cannot be installed on the board',
+    fix: 'log in as root, and build with --kernel-headers of the kernel that the board runs',
+    exit: 3,
+  },
 } as const satisfies Record<`EM5${string}`, Diagnostic>;

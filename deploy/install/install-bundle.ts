@@ -3,14 +3,19 @@
  * stays, and stays current until the new one has answered its golden prompts from where it lies now.
  *
  *     FOLDER/releases/KEY/{em-run, model.blob, prove}   FOLDER/current -> releases/KEY   FOLDER/previous   FOLDER/start
+ *
+ * With a kernel module also releases/KEY/{embed_model.ko, module.facts} and FOLDER/module, which puts the module where the kernel's
+ * own programs look for it.
  */
 import type { Manifest } from '../../codegen/bundle/manifest.js';
 import { EmbedError } from '../../codegen/diagnostics/error.js';
 import { type CommandEnd, shellWord } from '../session/board-link.js';
+import type { BoardMachine } from '../session/board-machine.js';
 import type { BoardSession } from '../session/board-session.js';
-import { boardBundle } from '../session/bundle-files.js';
+import { boardBundle, boardModule, bundleOf } from '../session/bundle-files.js';
 import { remotePath } from '../session/remote-path.js';
 import { proveScript, startScript, switchFunction, systemdUnit, unitName } from './install-scripts.js';
+import { moduleFacts, moduleScript } from './module-script.js';
 
 export interface Installation {
   /** On the board, absolute. */
@@ -20,29 +25,62 @@ export interface Installation {
   readonly previous: string | null;
   /** What runs FOLDER/start at boot; null: nothing does yet. */
   readonly startedBy: 'systemd' | 'systemd --user' | null;
+  /** Release of the kernel that has the module now; null: the bundle has none that is compiled. */
+  readonly moduleKernel: string | null;
 }
 
 /** Folders on boards: absolute or below the home folder, of characters that mean nothing to a shell or to systemd. */
 export const installFolderPattern = /^(~\/|\/)[\w.+@-][\w.+@/-]*$/;
 
 /**
- * `uploaded`: folder on the board that has the files of the bundle. Throws EM4033 where the folder cannot be written, EM4039 where
- * the new release does not answer: then the release before is current as it was.
+ * Whether the bundle can be installed, as far as that can be said before anything is sent: modules need root and their kernel.
+ * Throws EM4039, EM5008.
  */
-export async function installBundle(
+export async function requireInstallable(
   session: BoardSession,
   bundle: string,
   manifest: Manifest,
-  uploaded: string,
+): Promise<void> {
+  const { progress } = session.options;
+  if (manifest.kernelModule === undefined) return;
+  const { kernel } = manifest.kernelModule;
+  if (kernel === null) {
+    progress.warn(`${bundle}/module has sources only: no kernel module is installed`);
+    return;
+  }
+  const where = session.link.address;
+  if (session.facts.kernel !== `Linux ${kernel}`) {
+    const why = `it is for Linux ${kernel}, the board runs ${session.facts.kernel}`;
+    throw new EmbedError('EM5008', { where, why });
+  }
+  if ((await session.command('id -u')).stdout.trim() === '0') return;
+  throw new EmbedError('EM5008', { where, why: 'only root can install it' });
+}
+
+/**
+ * Throws EM4033 where the folder cannot be written, EM4039 where the new release does not answer: then the release before is
+ * current as it was. What is not on the board yet is brought there.
+ */
+export async function installBundle(
+  machine: BoardMachine,
+  bundle: string,
+  manifest: Manifest,
   wished: string,
 ): Promise<Installation> {
-  const { key, files } = boardBundle(bundle, manifest);
-  const install = new Install(session, key, uploaded, await makeFolder(session, wished));
+  const program = boardBundle(bundle, manifest);
+  const module = boardModule(bundle, manifest);
+  const uploaded = [await machine.provide(bundle, manifest)];
+  if (module !== null) uploaded.push(await machine.bring(module));
+  const { key, files } = module === null ? program : bundleOf([...program.files, ...module.files]);
+  const { session } = machine;
+  const install = new Install(session, key, uploaded, await makeFolder(session, wished), module !== null);
   const sums = files.map(({ name, sha256 }) => `${sha256}  ${name}`).join('\n');
-  await install.stage(sums, proveScript(manifest));
+  await install.stage(sums, proveScript(manifest), moduleFacts(manifest));
   await install.prove();
   const previous = await install.switch();
-  return { folder: install.folder, current: key, previous, startedBy: await install.startAtBoot() };
+  const startedBy = await install.startAtBoot();
+  const moduleKernel = module === null ? null : (manifest.kernelModule?.kernel ?? null);
+  return { folder: install.folder, current: key, previous, startedBy, moduleKernel };
 }
 
 async function makeFolder(session: BoardSession, wished: string): Promise<string> {
@@ -60,33 +98,46 @@ class Install {
   constructor(
     private readonly session: BoardSession,
     private readonly key: string,
-    private readonly uploaded: string,
+    private readonly uploaded: readonly string[],
     readonly folder: string,
+    private readonly hasModule: boolean,
   ) {
     this.release = `${folder}/releases/${key}`;
   }
 
   /** The files, complete and right, under a name that nothing uses yet. A release that is there already is made anew beside it. */
-  async stage(sums: string, prove: string): Promise<void> {
+  async stage(sums: string, prove: string, facts: string): Promise<void> {
     const part = shellWord(`${this.release}.part`);
+    const sources = this.uploaded.map((folder) => `${shellWord(folder)}/*`).join(' ');
     await this.demand(
       'copy',
       `rm -rf ${part} && mkdir -p ${part} && cd ${part} || exit 1
-cp ${shellWord(this.uploaded)}/* . || exit 1
+cp ${sources} . || exit 1
 sha256sum -c >/dev/null <<'SUMS' || exit 1
 ${sums}
 SUMS
-cat > prove <<'SCRIPT' && chmod 755 prove em-run && sync
-${prove}SCRIPT`,
+cat > prove <<'SCRIPT' && chmod 755 prove em-run || exit 1
+${prove}SCRIPT
+${this.hasModule ? `${this.moduleFiles(facts)}\n` : ''}sync`,
     );
   }
 
-  /** Has the new release answer where it lies; it is thrown away where it does not. */
+  private moduleFiles(facts: string): string {
+    return `cat > module.facts <<'FACTS' || exit 1
+${facts}FACTS
+cd ${shellWord(this.folder)} || exit 1
+cat > module.new <<'SCRIPT' && chmod 755 module.new && mv -f module.new module || exit 1
+${moduleScript}SCRIPT`;
+  }
+
+  /** Has the new release answer where it lies, in user space and in the kernel; it is thrown away where it does not. */
   async prove(): Promise<void> {
-    const part = shellWord(`${this.release}.part`);
-    const end = await this.run(`${part}/prove`);
+    const part = `releases/${this.key}.part`;
+    const folder = shellWord(this.folder);
+    const tries = this.hasModule ? ` && ./module try ${part}` : '';
+    const end = await this.run(`sh -c ${shellWord(`cd ${folder} && ${part}/prove${tries}`)}`);
     if (end.code === 0) return;
-    await this.session.command(`rm -rf ${part}`);
+    await this.session.command(`cd ${folder} && ${forget(part)}`);
     throw this.failed(`the new release did not answer: ${lastLine(end)}`);
   }
 
@@ -114,8 +165,8 @@ switch_to current releases/${this.key} && sync`,
       throw this.failed(`${lastLine(started)}; current is ${current}`);
     await this.demand(
       'remove old releases',
-      `cd ${shellWord(`${this.folder}/releases`)} || exit 1
-for d in *; do case $d in ${this.key}|${previous === '' ? this.key : previous}) ;; *) rm -rf "./$d" ;; esac; done`,
+      `cd ${shellWord(this.folder)} || exit 1
+for d in releases/*; do case $d in */${this.key}|*/${previous || this.key}) ;; *) ${forget('"$d"')} ;; esac; done`,
     );
     return previous === '' ? null : previous;
   }
@@ -168,6 +219,10 @@ else echo none; fi`,
     return new EmbedError('EM4039', { where: `${this.session.link.address}: ${this.folder}`, why });
   }
 }
+
+/** Deletes a release: with a kernel module, its weights too. */
+const forget = (release: string) =>
+  `if [ -x module ]; then ./module forget ${release}; else rm -rf ${release}; fi`;
 
 const lastLine = ({ code, stdout, stderr }: CommandEnd): string =>
   (stderr.trim() || stdout.trim()).split('\n').at(-1) || `exit code ${code}`;

@@ -30,17 +30,18 @@ export const switchFunction = `switch_to() { # LINK RELEASE
     rm -f "$1.new" && ln -s "$2" "$1.new" && mv -fT "$1.new" "$1"
 }`;
 
-/** Run at boot: proves the current release, and goes back to the previous one where that fails. */
+/** Run at boot: proves the current release and its kernel module, and goes back to the previous one where that fails. */
 export const startScript = `#!/bin/sh
 # Made by embed-model. Proves the release that is current; if it fails, the previous one takes its place.
 cd "$(dirname "$0")" || exit 3
 ${switchFunction}
-if current/prove; then
+answers() { "$1/prove" && { [ ! -x module ] || ./module use "$1"; }; }
+if answers current; then
     echo "embed-model: $(readlink current) answers its golden prompts"
     exit 0
 fi
 echo "embed-model: $(readlink current) FAILED its golden prompts" >&2
-[ -x previous/prove ] && previous/prove || { echo "embed-model: no earlier release that answers" >&2; exit 1; }
+[ -x previous/prove ] && answers previous || { echo "embed-model: no earlier release that answers" >&2; exit 1; }
 switch_to current "$(readlink previous)" && rm -f previous || exit 3
 echo "embed-model: went back to $(readlink current)" >&2
 `;
@@ -50,6 +51,7 @@ export function systemdUnit(folder: string, wantedBy: string): string {
   return `[Unit]
 Description=embed-model in ${folder}: golden prompts, or back to the release before
 ConditionPathExists=${folder}/current
+RequiresMountsFor=${folder}
 
 [Service]
 Type=oneshot

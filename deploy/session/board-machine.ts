@@ -20,13 +20,19 @@ export class BoardMachine implements Machine {
 
   constructor(readonly session: BoardSession) {}
 
-  /** Brings the files of a bundle to the board, unless they are there. Returns their folder. Throws as uploadBundle. */
+  /** Brings program and weights to the board, unless they are there. Returns their folder. Throws as uploadBundle and boardBundle. */
   async provide(bundle: string, manifest: Manifest): Promise<string> {
     const known = this.folders.get(bundle);
     if (known !== undefined) return known;
+    const folder = await this.bring(boardBundle(bundle, manifest));
+    this.folders.set(bundle, folder);
+    return folder;
+  }
+
+  /** Brings files to the board, unless they are there. Returns their folder. Throws as uploadBundle. */
+  async bring(files: BoardBundle): Promise<string> {
     const { session } = this;
     const { board, options } = session;
-    const files = boardBundle(bundle, manifest);
     let begun = false;
     let reached = 0;
     const begin = () => {
@@ -56,7 +62,6 @@ export class BoardMachine implements Machine {
     const upload = await session.throughCuts(send, () => reached);
     this.sentBytes += upload.sentBytes;
     if (begun) options.progress.end(`to ${session.link.address}`);
-    this.folders.set(bundle, upload.folder);
     return upload.folder;
   }
 

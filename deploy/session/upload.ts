@@ -145,7 +145,10 @@ class Transfer {
 
   private async putInPlace(): Promise<void> {
     const [part, folder] = [shellWord(this.part), shellWord(this.folder)];
-    await this.command(`chmod 755 ${part}/em-run && rm -rf ${folder} && mv ${part} ${folder}`, 'rename');
+    const runs = this.bundle.files.some(({ name }) => name === 'em-run')
+      ? `chmod 755 ${part}/em-run && `
+      : '';
+    await this.command(`${runs}rm -rf ${folder} && mv ${part} ${folder}`, 'rename');
   }
 
   /** Removes the oldest bundles beyond the limit, and what was left of uploads that never ended. */

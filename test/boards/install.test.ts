@@ -91,6 +91,19 @@ ${real} "$@" | sed 's/ value=./ value=x/'
     await expectRejection(t, 'EM4039', /no golden run/, put(wrong));
   });
 
+  t.test('with a kernel module, of another kernel or of nobody', async (t) => {
+    const module = bundleCopy(sshd, 'module');
+    editManifest(module, () => ({ kernelModule: { firmware: null, kernel: '1.2.3-other' } }));
+    const error = await expectRejection(t, 'EM5008', /for Linux 1\.2\.3-other, the board runs/, put(module));
+    t.equal(error?.exitCode, 3);
+    editManifest(module, () => ({ kernelModule: { firmware: null, kernel: null } }));
+    progress.warnings.length = 0;
+    t.match((await put(module)).deployment.installation, { moduleKernel: null });
+    t.match(progress.warnings[0], /module has sources only: no kernel module is installed/);
+    t.match((await put(join(sshd.folder, 'second'))).deployment.installation, {});
+    t.match((await put(join(sshd.folder, 'third'))).deployment.installation, { current: third?.current });
+  });
+
   t.test('at boot: a release that was damaged gives way to the one before', async (t) => {
     const blob = join(folder, 'current', 'model.blob');
     const bytes = readFileSync(blob);

@@ -60,6 +60,8 @@ export interface BoardImage {
   readonly kernel: string;
   readonly initramfs: string;
   readonly key: string;
+  /** What the initramfs goes on to; what is written there lasts until the board is stopped, through any number of boots. */
+  readonly disk?: string;
 }
 
 const inPath = (name: string) =>
@@ -88,8 +90,8 @@ export interface QemuBoard {
   readonly serial: Board;
   /** Lets the processor run: consoles are opened before, because what nobody reads is lost. */
   begin(): Promise<void>;
-  /** Waits until it has said so on its console; only where nobody else reads it. */
-  ready(timeoutMs: number): Promise<void>;
+  /** Waits until it has said so on its console, at the last of so many boots; only where nobody else reads it. */
+  ready(timeoutMs: number, boots?: number): Promise<void>;
   /** As the button does: what was in memory is gone, the kernel starts anew. */
   reset(): Promise<void>;
   stop(): Promise<void>;
@@ -117,6 +119,7 @@ export async function startQemuBoard(
       ...(by === 'serial' ? ['-chardev', 'pty,id=s0', '-serial', 'chardev:s0'] : ['-serial', `file:${log}`]),
       ...['-kernel', image.kernel, '-initrd', image.initramfs],
       ...['-append', `console=${machine.console} panic=-1 quiet${timerQuirk(machine)}`],
+      ...(image.disk === undefined ? [] : ['-drive', `file=${image.disk},format=raw,if=virtio,snapshot=on`]),
       ...machine.network(`hostfwd=tcp:127.0.0.1:${port}-:22`),
     ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
@@ -159,9 +162,9 @@ export async function startQemuBoard(
     begin: () => tell('cont'),
     reset: () => tell('system_reset'),
     stop,
-    async ready(timeoutMs) {
+    async ready(timeoutMs, boots = 1) {
       const until = performance.now() + timeoutMs;
-      while (!/BOARD-READY/.test(readFileSync(log, 'latin1'))) {
+      while (readFileSync(log, 'latin1').split('BOARD-READY').length <= boots) {
         if (child.exitCode !== null || performance.now() > until) {
           throw new Error(`${machine.name} is not ready: ${readFileSync(log, 'latin1').slice(-500)} ${said}`);
         }
