@@ -68,7 +68,9 @@ function overview(
       figure(tokensPerSecond.p5),
       figure(tokensPerSecond.p95),
       figure(promptTokensPerSecond),
-      change === undefined ? '' : `${change.changePercent.toFixed(1)} %${change.isRegression ? ', regression' : ''}`,
+      change === undefined
+        ? ''
+        : `${change.changePercent.toFixed(1)} %${change.isRegression ? ', regression' : ''}`,
     ];
     const verdict = verdictOf(result);
     const words = { passed: 'equal', failed: 'DIFFER', 'not checked': 'not checked' } as const;
