@@ -135,10 +135,31 @@ function refuseSame(calibration: Int32Array, { name, ids }: EvaluationText): voi
   const length = Math.min(RUN, calibration.length, ids.length);
   const key = (values: Int32Array, at: number) => values.subarray(at, at + length).join();
   const seen = new Set<string>();
-  for (let at = 0; at + length <= calibration.length; at += length) seen.add(key(calibration, at));
+  const hashes = new Set<number>();
+  for (let at = 0; at + length <= calibration.length; at += length) {
+    seen.add(key(calibration, at));
+    for (const hash of runHashes(calibration.subarray(at, at + length), length)) hashes.add(hash);
+  }
   let same = 0;
-  for (let at = 0; at + length <= ids.length && same < seen.size; at++) if (seen.has(key(ids, at))) same++;
+  let at = 0;
+  for (const hash of runHashes(ids, length)) {
+    if (hashes.has(hash) && seen.has(key(ids, at))) same++;
+    at++;
+  }
   if (2 * same > seen.size) {
     throw new EmbedError('EM2030', { where: name, why: 'it holds the text that the weights are fitted to' });
+  }
+}
+
+/** A 32-bit hash of each run of `length` ids, from the first on: each from the one before it (Rabin and Karp). */
+function* runHashes(ids: Int32Array, length: number): Generator<number> {
+  const base = 0x01000193;
+  let leaving = 1; // base^length
+  for (let i = 0; i < length; i++) leaving = Math.imul(leaving, base);
+  let hash = 0;
+  for (const [i, id] of ids.entries()) {
+    hash = (Math.imul(hash, base) + id) | 0;
+    if (i >= length) hash = (hash - Math.imul(leaving, ids[i - length]!)) | 0;
+    if (i >= length - 1) yield hash;
   }
 }

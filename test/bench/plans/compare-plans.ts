@@ -43,10 +43,9 @@ export interface PlanComparison {
 }
 
 const WINDOW = 128;
-const FITTED_TOKENS = 8192;
-const SENSITIVITY_TOKENS = 4096;
+const FITTED_TOKENS = 4096;
 const PROBE_TOKENS = 1024;
-const MEASURED_TOKENS = 8192;
+const MEASURED_TOKENS = 4096;
 const GROUP_SIZE = 32;
 
 type Windows = readonly (readonly number[])[];
@@ -80,12 +79,14 @@ export async function comparePlans(
     const fit = async (formats: ReadonlyMap<string, FormatName>) =>
       divergence(await quantizeSequentially({ ...common, formats, windows: fitted }, context));
     const probe = windowsOf(validation.subarray(0, half), length, PROBE_TOKENS);
-    const calibration = fitted.slice(0, Math.ceil(SENSITIVITY_TOKENS / length));
-    const sensitivities = await measureSensitivities({ ...common, calibration, probe }, context);
+    const sensitivities = await measureSensitivities({ ...common, calibration: fitted, probe }, context);
     for (const { name, formats } of plans) {
-      gptq.get(name)!.push(await fit(formats));
+      const found = await fit(formats);
+      gptq.get(name)!.push(found);
       const bytes = totalBytes(graph, formats, bytesOf);
-      allocated.get(name)!.push(await fit(closestAllocation(sensitivities, bytesOf, bytes)!.formats));
+      const allocation = closestAllocation(sensitivities, bytesOf, bytes)!.formats;
+      const isSame = [...allocation].every(([matrix, format]) => formats.get(matrix) === format);
+      allocated.get(name)!.push(isSame ? found : await fit(allocation));
     }
   }
   const weightsCount = graph.matrices.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
