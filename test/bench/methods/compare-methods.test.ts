@@ -19,6 +19,8 @@ t.test('four methods and four grids', async (t) => {
   t.ok(places > 0);
   const [w4, w4a, w5, w5a] = simulated.map(({ kld }) => kld);
   t.ok(w5! < w4! && w5a! < w4a!);
+  const less = await compareMethods({ ...model, judgedTokens: 2 * graph.context }, quietContext());
+  t.equal(less.positions, 2 * (graph.context - 1));
 });
 
 t.test('grids by hand', async (t) => {

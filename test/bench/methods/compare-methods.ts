@@ -23,6 +23,8 @@ export interface MethodModel {
   readonly calibration: Int32Array;
   /** Ids that are predicted. */
   readonly validation: Int32Array;
+  /** Most ids of it; absent: 4096. */
+  readonly judgedTokens?: number;
 }
 
 /** Nats a token. */
@@ -40,10 +42,10 @@ const FITTED_TOKENS = 8192;
 const JUDGED_TOKENS = 4096;
 
 export async function compareMethods(model: MethodModel, context: StageContext): Promise<MethodFigures> {
-  const { graph, checkpoint } = model;
+  const { graph, checkpoint, judgedTokens = JUDGED_TOKENS } = model;
   const weights = checkpointWeights(checkpoint, graph);
   const windows = windowsOf(model.calibration, graph.context, FITTED_TOKENS);
-  const judged = windowsOf(model.validation, graph.context, JUDGED_TOKENS);
+  const judged = windowsOf(model.validation, graph.context, judgedTokens);
   const probe = await DivergenceProbe.over(graph, weights, judged, context.signal);
   let positions = 0;
   const diverge = async (own: FloatWeights) => {
