@@ -21,7 +21,7 @@ export async function moduleSuite(t: Test, sh: Shell, manifest: Manifest): Promi
   await goldenAnswers(t, sh, manifest);
   await withoutVectors(t, sh, manifest);
   await conversations(t, sh);
-  await refusals(t, sh);
+  await refusals(t, sh, manifest);
   await readersAndSignals(t, sh);
   const dmesg = (await sh('dmesg -c')).said;
   t.equal(complaints(dmesg).length, before, complaints(dmesg).join('\n'));
@@ -74,7 +74,7 @@ async function conversations(t: Test, sh: Shell): Promise<void> {
 }
 
 /** Prompts that cannot be, and weights that are missing, cut or altered. The module is loaded before and after. */
-async function refusals(t: Test, sh: Shell): Promise<void> {
+async function refusals(t: Test, sh: Shell, manifest: Manifest): Promise<void> {
   t.match(await sh('em-ask "$(yes word | head -n 300)"'), { said: /Argument list too long/, code: 3 });
   t.match(await sh('em-ask -i 1,99999999'), { said: /Invalid argument/, code: 3 });
   t.match(
@@ -82,22 +82,17 @@ async function refusals(t: Test, sh: Shell): Promise<void> {
     { code: 0 },
     'bytes that are no UTF-8 are U+FFFD',
   );
-  await sh(
-    'rmmod embed_model; cp -r /lib/firmware/embed_model /tmp/kept; echo /lib/firmware/embed_model/* > /tmp/name',
-  );
+  const blob = `/lib/firmware/${manifest.kernelModule!.firmware}`;
+  const restore = `cp /tmp/kept ${blob}`;
+  await sh(`rmmod embed_model; cp ${blob} /tmp/kept`);
   const load = 'insmod /lib/modules/embed_model.ko';
-  t.match(await sh(`rm $(cat /tmp/name); ${load}`), { code: 2 }, 'missing');
-  t.match(await sh(`head -c 100000 /tmp/kept/* > $(cat /tmp/name); ${load}`), { code: 74 }, 'cut');
-  const alter =
-    'cp /tmp/kept/* $(cat /tmp/name); printf X | dd of=$(cat /tmp/name) bs=1 seek=2000000 conv=notrunc';
+  t.match(await sh(`rm ${blob}; ${load}`), { code: 2 }, 'missing');
+  t.match(await sh(`head -c 100000 /tmp/kept > ${blob}; ${load}`), { code: 74 }, 'cut');
+  const alter = `${restore}; printf X | dd of=${blob} bs=1 seek=2000000 conv=notrunc`;
   t.match(await sh(`${alter} 2>/dev/null; ${load}`), { code: 74 }, 'altered');
   t.match(await sh('dmesg'), { said: /blob truncated.*blob payload damaged/s });
-  t.match(
-    await sh(`cp /tmp/kept/* $(cat /tmp/name); echo x >> $(cat /tmp/name); ${load}`),
-    { code: 74 },
-    'longer',
-  );
-  t.match(await sh(`cp /tmp/kept/* $(cat /tmp/name); ${load} sessions=0`), { code: 22 });
+  t.match(await sh(`${restore}; echo x >> ${blob}; ${load}`), { code: 74 }, 'longer');
+  t.match(await sh(`${restore}; ${load} sessions=0`), { code: 22 });
   t.same(await sh(load), { said: '', code: 0 });
 }
 
