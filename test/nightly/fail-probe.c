@@ -2,11 +2,12 @@
  * fail-probe.c - system calls on /dev/embed_model in which the Nth allocation or copy fails, for each N that there is.
  *
  *     fail-probe open|settings|statistics|text|ids|read|close
- *     fail-probe load MODULE.ko
+ *     fail-probe load MODULE.ko FIRST
  *
  * Needs a kernel with fault injection (Documentation/fault-injection, "fail-nth"). Prints how many there were and what the calls
  * said of them; exit code 1 where a call failed with an error that is not about memory. Loading passes on what the kernel's own
- * parts make of a failure; what it must not leave is a part of the module.
+ * parts make of a failure; what it must not leave is a part of the module. It takes long: FIRST is the N that it begins with, and
+ * PORTION how many are tried at most.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,7 @@
 
 /* More than any of the calls has. */
 #define MOST 20000
+#define PORTION 40
 
 static int fail_nth;
 
@@ -113,6 +115,7 @@ static int call(const char *what, const char *path, int nth, int *hit)
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "", *path = argc > 2 ? argv[2] : "";
+    int first = argc > 3 ? atoi(argv[3]) : 1, end = argc > 3 ? first + PORTION : MOST;
     int nth, hit = 1, refused = 0, survived = 0;
 
     fail_nth = open("/proc/thread-self/fail-nth", O_RDWR);
@@ -120,7 +123,7 @@ int main(int argc, char **argv)
         perror("fail-nth");
         return 3;
     }
-    for (nth = 1; nth < MOST; nth++) {
+    for (nth = first; nth < end; nth++) {
         int result = call(what, path, nth, &hit);
 
         if (!hit) {
@@ -136,6 +139,6 @@ int main(int argc, char **argv)
             return 1;
         }
     }
-    printf("%s: %d failures, %d refused, %d survived\n", what, nth - 1, refused, survived);
+    printf("%s: %d failures, %d refused, %d survived\n", what, nth - first, refused, survived);
     return 0;
 }

@@ -59,17 +59,16 @@ async function trustedModule(t: Test, sh: Shell): Promise<void> {
   t.same(await sh('rmmod embed_model'), { said: '', code: 0 });
 }
 
-/** The kernel's debugging reports what is wrong on purpose. Last: lockdep looks no further after its first report. */
+/** The kernel's debugging reports what is wrong on purpose. Last: KASAN and lockdep look no further after their first reports. */
 async function mistakes(t: Test, sh: Shell): Promise<void> {
   const plant = async (bug: string) =>
     (await sh(`insmod /lib/modules/planted-bugs.ko bug=${bug}; dmesg -c`)).said;
   t.same(reports(await plant('none')), []);
   await plant('leak');
-  t.match(await leaks(sh), /unreferenced object.*size 100/s);
-  t.match(await plant('bounds'), /KASAN: slab-out-of-bounds/);
-  t.match(await plant('freed'), /KASAN: slab-use-after-free|KASAN: use-after-free/);
-  t.match(await plant('sleep'), /scheduling while atomic|sleeping function called from invalid context/);
+  t.match(await leaks(sh), /unreferenced object.*insmod/s);
   t.match(await plant('locks'), /possible circular locking dependency/);
+  t.match(await plant('sleep'), /sleeping function called from invalid context/);
+  t.match(await plant('bounds'), /KASAN: slab-out-of-bounds/);
 }
 
 /** What the kernel has to say since it was asked last, and of memory. */

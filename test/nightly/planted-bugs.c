@@ -1,12 +1,12 @@
 /*
  * planted-bugs.c - mistakes that a debug kernel must report: what it says nothing of elsewhere is then worth something.
  *
- *     insmod planted-bugs.ko bug=leak|bounds|freed|sleep|locks
+ *     insmod planted-bugs.ko bug=leak|locks|sleep|bounds
  *
  * Loading always fails, with ECANCELED.
  * SPDX-License-Identifier: GPL-2.0 OR MIT
  */
-#include <linux/delay.h>
+#include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
@@ -40,13 +40,9 @@ static int __init plant(void)
         bytes = NULL;
     } else if (strcmp(bug, "bounds") == 0) {
         sink = bytes[100];
-    } else if (strcmp(bug, "freed") == 0) {
-        kfree((void *)bytes);
-        sink = bytes[0];
-        bytes = NULL;
     } else if (strcmp(bug, "sleep") == 0) {
         spin_lock(&spin);
-        msleep(1);
+        might_sleep();
         spin_unlock(&spin);
     } else if (strcmp(bug, "locks") == 0) {
         take(&first, &second);
