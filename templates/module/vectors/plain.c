@@ -1,7 +1,7 @@
 /*
  * plain.c - model.c in general registers, for weights that are packed for vector registers.
  *
- * Of the kernel set only em_matrix.h is used, the layout. Everything else is that of the kernel set "portable".
+ * Of the kernel set only em_tiled_matrix.h is used, the layout. Everything else is that of the kernel set "portable".
  * SPDX-License-Identifier: GPL-2.0 OR MIT
  */
 #include "engines.h"
@@ -19,7 +19,7 @@
 #include "em_vectors_by_value.h"
 
 #include "em_cache_rows.h"
-#include "em_matrix.h"
+#include "em_tiled_matrix.h"
 
 /* The int8 row itself is read: a prepared form has no bytes. */
 #define EM_PREPARED_BYTES(columns) ((columns) * (em_u64)0)
@@ -58,7 +58,7 @@ EM_UNUSED EM_NOINLINE static void em_linear_rows(const struct em_linear_op *op, 
                 const struct em_token_scale scale = x->scale[done + i];
                 em_i64 sum = op->accumulator_shift > 0 ? em_round_shift64(sums[i], op->accumulator_shift) : sums[i];
                 em_i32 multiplier = em_scale(m->mantissas[row], scale.mantissa, 30);
-                em_i32 shift = em_exponent_of(m, row) + op->shift_base - scale.shift;
+                em_i32 shift = m->exponents[em_exponent_at(row)] + op->shift_base - scale.shift;
                 em_i32 value = em_scale((em_i32)sum, multiplier, shift);
                 out[(em_u64)(done + i) * m->rows + row] =
                     bias == EM_NULL ? value : em_saturate((em_i64)value + bias[row]);
