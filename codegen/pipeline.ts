@@ -1,9 +1,11 @@
 /** The table of contents of embed-model: a checkpoint in, a proved bundle out, a line a stage. */
+
 import { proveBundle } from '../deploy/prove-bundle.js';
 import type { Result } from '../deploy/result.js';
 import type { Target } from '../targets/target.js';
 import { certificateFor } from './allocate/certificate-for.js';
 import { chosenDivergences, type FoundIntegers, findIntegers } from './allocate/find-integers.js';
+import { requireRoom } from './allocate/size-limit.js';
 import { checkBareMetalRequest } from './bare-metal/bare-metal-request.js';
 import { buildBareMetal } from './bare-metal/build-bare-metal.js';
 import type { BuildOptions } from './build-options.js';
@@ -183,6 +185,8 @@ export async function toIntegers(
   const { checkpoint } = source;
   const positions = contextLength(checkpoint.config, options.context, context.progress);
   const graph = buildGraph(checkpoint, positions, options.plan.rotate);
+  const maxBytes = options.auto?.maxBytes ?? null;
+  if (maxBytes !== null) requireRoom(graph, options.target, maxBytes); // before minutes of calibration
   if (measure) await provideNativeLibrary(parameterCount(graph), context);
   const weights = checkpointWeights(checkpoint, graph);
   const { calibration, text } = await calibrateModel(graph, source, weights, options, context);

@@ -4,7 +4,6 @@ import type { Calibration, CalibrationText } from '../calibrate/calibrate.js';
 import type { FloatWeights } from '../calibrate/float-evaluator.js';
 import { createLinearAlgebra } from '../calibrate/linear-algebra.js';
 import type { ModelSource } from '../checkpoint/model-source.js';
-import { EmbedError } from '../diagnostics/error.js';
 import type { EvaluationText } from '../evaluate/evaluation-text.js';
 import type { Graph } from '../graph/graph.js';
 import { layOutBlob } from '../layout/blob.js';
@@ -15,7 +14,6 @@ import { foldGains } from '../lower/fold-gains.js';
 import { type IntegerModel, lower } from '../lower/lower.js';
 import type { StageContext } from '../progress.js';
 import { foldRecord } from '../quantize/awq/folds.js';
-import type { FormatName } from '../quantize/format.js';
 import { namedPlans, type Plan } from '../quantize/plan.js';
 import { quantizeGraph } from '../quantize/quantize.js';
 import { compileTokenizer } from '../tokenizer/compile-tokenizer.js';
@@ -24,13 +22,9 @@ import { type AutoTexts, chooseAutoTexts } from './auto-texts.js';
 import { certify, sizeAgainst16Bit, whyNotMeasurable } from './certify.js';
 import { EmittedJudge } from './emitted-judge.js';
 import { type Matrices, type SearchResult, searchPlan } from './search-plan.js';
-import {
-  allocatedFormats,
-  measureSensitivities,
-  type Sensitivity,
-  type SensitivityInput,
-} from './sensitivity.js';
+import { measureSensitivities, type Sensitivity, type SensitivityInput } from './sensitivity.js';
 import { openSensitivityCache } from './sensitivity-cache.js';
+import { bytesInFormat, requireRoom, sectionBytes, tooLarge } from './size-limit.js';
 
 export interface AutoInput {
   readonly source: ModelSource;
@@ -96,9 +90,7 @@ class AutoRun {
     const { input, texts, context } = this;
     const { graph, weights, source, groupSize, maxBytes } = input;
     const besides = maxBytes === null ? 0 : await this.#bytesBesides();
-    if (maxBytes !== null && this.#bytesIn(allocatedFormats[0]) + besides > maxBytes) {
-      throw this.#tooLarge(besides); // before minutes of measuring
-    }
+    if (maxBytes !== null) requireRoom(graph, input.target, maxBytes, besides); // before minutes of measuring
     const common = {
       graph,
       checkpoint: source.checkpoint,
@@ -132,7 +124,7 @@ class AutoRun {
         ...problem,
         sensitivities,
         moreCalibration: texts.moreFitted,
-        bytesOf: (name, format) => this.#sectionBytes(name, format),
+        bytesOf: (name, format) => sectionBytes(input.graph, input.target, name, format),
         bitsPerWeight: (bytes) => this.#bitsPerWeight(bytes),
         goal: {
           maxLoss,
@@ -144,7 +136,7 @@ class AutoRun {
       },
       context,
     );
-    if (found === null) throw this.#tooLarge(besides);
+    if (found === null) throw tooLarge(input.graph, input.target, maxBytes!, besides);
     return found;
   }
 
@@ -180,16 +172,6 @@ class AutoRun {
     return lower({ graph, matrices: foldGains(graph, matrices), vector, ranges: calibration.ranges });
   }
 
-  #sectionBytes(name: string, format: FormatName): number {
-    const { rows, columns } = this.input.graph.matrices.find((matrix) => matrix.name === name)!;
-    const layout = kernelSetOf(this.input.target.kernelSet).layoutFor(format);
-    return layout.sectionBytes(format, rows, columns);
-  }
-
-  #bytesIn(format: FormatName): number {
-    return this.input.graph.matrices.reduce((sum, { name }) => sum + this.#sectionBytes(name, format), 0);
-  }
-
   #bitsPerWeight(bytes: number): number {
     const { matrices, vectors } = this.input.graph;
     const vectorValues = vectors.reduce((sum, { length }) => sum + length, 0);
@@ -204,26 +186,11 @@ class AutoRun {
     const matrices = await quantizeGraph(graph, source.checkpoint, plan, plan.name, this.context);
     const table = source.tokenizer === null ? null : compileTokenizer(source.tokenizer);
     const sections = blobSections(this.#lower(matrices), kernelSetOf(target.kernelSet), table);
-    return layOutBlob(sections).blobBytes - this.#bytesIn('w8') + BLOB_ALIGNMENT * graph.matrices.length;
-  }
-
-  #tooLarge(besides: number): EmbedError {
-    const { graph, maxBytes } = this.input;
-    const least = this.#bytesIn(allocatedFormats[0]);
-    const weights = graph.matrices.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
-    const room = Math.max(0, maxBytes! - besides);
-    const bits = ((8 * room) / weights).toFixed(2);
-    const vocabulary = graph.matrices.filter(({ rows }) => rows === graph.vocabSize);
-    const share = vocabulary.reduce((sum, { rows, columns }) => sum + rows * columns, 0) / weights;
-    const rows = Math.floor(graph.vocabSize * (1 - (least - room) / (least * share)));
-    const pruned =
-      rows > 0 ? `; a vocabulary of at most ${rows} of its ${graph.vocabSize} tokens would fit` : '';
-    return new EmbedError('EM2031', {
-      where: '--max-bytes',
-      why:
-        `${least + besides} bytes are the least, ${maxBytes} are allowed: that leaves ${bits} bits a weight, ` +
-        `and formats begin at ${((8 * least) / weights).toFixed(2)}${pruned}`,
-    });
+    return (
+      layOutBlob(sections).blobBytes -
+      bytesInFormat(graph, target, 'w8') +
+      BLOB_ALIGNMENT * graph.matrices.length
+    );
   }
 }
 

@@ -110,7 +110,15 @@ t.test('auto', { skip: obstacle }, async (t) => {
     const quiet = quietContext();
     const progress = { ...quiet.progress, begin: (stage: string) => stages.push(stage) };
     const tooSmall = build(most(3000), { ...quiet, progress });
-    await t.rejects(tooSmall, { code: 'EM2031', why: /3000 are allowed/ });
+    const { code, why } = await tooSmall.then(
+      () => t.fail('built'),
+      (error) => error,
+    );
+    t.match({ code, why }, { code: 'EM2031', why: /3000 are allowed/ });
+    t.same(stages, [], 'said before anything else');
+    const matricesAlone = Number(/^\d+/.exec(why)![0]);
+    const besides = build(most(matricesAlone), { ...quiet, progress });
+    await t.rejects(besides, { code: 'EM2031' }, 'header and vectors do not fit beside the matrices');
     process.env.XDG_CACHE_HOME = XDG_CACHE_HOME;
     t.notOk(stages.includes('measure sensitivities'), 'said before anything long');
   });
