@@ -39,7 +39,8 @@ const wrap = '\x1b[?7h';
 const drawEveryMs = 100;
 const refreshEveryMs = 500;
 
-const nameWidth = 11;
+/** Of the usual stages: "fit weights by GPTQ". */
+const nameWidth = 19;
 const barWidth = { least: 8, most: 32 } as const;
 const defaultColumns = 80;
 

@@ -76,18 +76,18 @@ t.test('a stage on a terminal', async (t) => {
   const screen = new Screen();
   const { bar, clock } = barOn(screen);
   bar.begin('calibrate', 200, 'token');
-  t.equal(screen.text, '  calibrate    ................................    0 %');
+  t.equal(screen.text, '  calibrate            ................................    0 %');
   t.equal(screen.cursorShown, false);
   clock.now = 2000;
   bar.advance(50);
-  t.equal(screen.text, '  calibrate    ########........................   25 %  25 tokens/s  6 s left');
+  t.equal(screen.text, '  calibrate            ######....................   25 %  25 tokens/s  6 s left');
   clock.now = 2050;
   bar.advance(50);
   t.match(screen.text, '25 %', 'drawn at most ten times a second');
   clock.now = 8000;
   bar.advance(100);
   bar.end('4 ranges');
-  t.equal(screen.text, '+ calibrate    4 ranges  8.00 s\n');
+  t.equal(screen.text, '+ calibrate            4 ranges  8.00 s\n');
   t.equal(screen.cursorShown, true);
 });
 
@@ -99,7 +99,7 @@ t.test('stages, warnings and other talk, one below the other', async (t) => {
   bar.say('$ gcc -c a.c');
   t.equal(
     screen.text,
-    'warning: something \\u001b[2J odd\n$ gcc -c a.c\n  emit         ................................    0 %',
+    'warning: something \\u001b[2J odd\n$ gcc -c a.c\n  emit                 ................................    0 %',
   );
   bar.advance(3);
   clock.now = 12;
@@ -109,7 +109,7 @@ t.test('stages, warnings and other talk, one below the other', async (t) => {
   bar.say('after');
   t.equal(
     screen.text,
-    'warning: something \\u001b[2J odd\n$ gcc -c a.c\n+ emit         3 steps  12.0 ms\nafter\n',
+    'warning: something \\u001b[2J odd\n$ gcc -c a.c\n+ emit                 3 steps  12.0 ms\nafter\n',
     'what was not finished leaves no line',
   );
   t.equal(screen.cursorShown, true);
@@ -146,7 +146,7 @@ t.test('no total, no share', async (t) => {
   bar.begin('read', 0, 'token');
   clock.now = 1000;
   bar.advance(12);
-  t.equal(screen.text, '  read         12 tokens  12 tokens/s');
+  t.equal(screen.text, '  read                 12 tokens  12 tokens/s');
   bar.close();
 });
 
