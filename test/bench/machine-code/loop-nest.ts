@@ -13,7 +13,7 @@ export interface Loop {
   readonly isInnermost: boolean;
   /** Its own instructions, in order: those that ran in at least half of its rounds. Calls and returns are left out. */
   readonly body: readonly CodeLine[];
-  /** How often its body ran. */
+  /** How often its body ran: the median over its instructions. */
   readonly rounds: number;
 }
 
@@ -56,7 +56,7 @@ export function loopNest({ name, lines }: ProgramFunction, counts: AddressCounts
   const owner = lines.map(({ address }) => innermost(ranges, address));
   return ranges.flatMap((range, r) => {
     const own = lines.map((line, i) => ({ line, runs: runs[i]! })).filter((_, i) => owner[i] === r);
-    const rounds = Math.max(0, ...own.map((one) => one.runs));
+    const rounds = median(own.map((one) => one.runs).filter((ran) => ran > 0));
     if (rounds === 0) return [];
     const body = own
       .filter((one) => 2 * one.runs >= rounds && !one.line.isCall && !one.line.isReturn)
@@ -72,6 +72,11 @@ export function loopNest({ name, lines }: ProgramFunction, counts: AddressCounts
       rounds,
     };
   });
+}
+
+/** The upper one of two; 0 of none. */
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
 function loopRanges(lines: readonly CodeLine[], runs: readonly number[]): Range[] {
