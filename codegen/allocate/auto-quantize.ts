@@ -124,7 +124,7 @@ class AutoRun {
         ...problem,
         sensitivities,
         moreCalibration: texts.moreFitted,
-        bytesOf: (name, format) => sectionBytes(input.graph, input.target, name, format),
+        bytesOf: sectionBytes(input.graph, input.target),
         bitsPerWeight: (bytes) => this.#bitsPerWeight(bytes),
         goal: {
           maxLoss,

@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { codeHash } from '../code-hash.js';
 import { cacheFolder } from '../compile/cache-folder.js';
 import { allOps } from '../graph/graph.js';
-import { codeHash } from '../quantize/gptq/code-hash.js';
 import {
   allocatedFormats,
   type Sensitivity,

@@ -3,18 +3,23 @@ import type { Target } from '../../targets/target.js';
 import { EmbedError } from '../diagnostics/error.js';
 import type { Graph } from '../graph/graph.js';
 import { kernelSetOf } from '../layout/kernel-set.js';
-import type { FormatName } from '../quantize/format.js';
-import { allocatedFormats } from './sensitivity.js';
+import type { BytesOf } from './allocate-bits.js';
+import { type AllocatedFormat, allocatedFormats } from './sensitivity.js';
 
-/** Bytes of the section of a matrix. */
-export function sectionBytes(graph: Graph, target: Target, name: string, format: FormatName): number {
-  const { rows, columns } = graph.matrices.find((matrix) => matrix.name === name)!;
-  return kernelSetOf(target.kernelSet).layoutFor(format).sectionBytes(format, rows, columns);
+/** Bytes of the section of a matrix, by its name. */
+export function sectionBytes(graph: Graph, { kernelSet }: Pick<Target, 'kernelSet'>): BytesOf {
+  const kernels = kernelSetOf(kernelSet);
+  const shapes = new Map(graph.matrices.map(({ name, rows, columns }) => [name, { rows, columns }]));
+  return (name, format) => {
+    const { rows, columns } = shapes.get(name)!;
+    return kernels.layoutFor(format).sectionBytes(format, rows, columns);
+  };
 }
 
 /** Bytes of the sections of all matrices, each in `format`. */
-export function bytesInFormat(graph: Graph, target: Target, format: FormatName): number {
-  return graph.matrices.reduce((sum, { name }) => sum + sectionBytes(graph, target, name, format), 0);
+export function bytesInFormat(graph: Graph, target: Target, format: AllocatedFormat): number {
+  const bytesOf = sectionBytes(graph, target);
+  return graph.matrices.reduce((sum, { name }) => sum + bytesOf(name, format), 0);
 }
 
 /** Throws EM2031 where the fewest bits take more than `maxBytes`, `besides` being of other things than matrices. */

@@ -8,14 +8,7 @@ export class NativeLinearAlgebra implements LinearAlgebra {
 
   constructor(readonly native: NativeLibrary) {}
 
-  matmul(
-    y: Float32Array,
-    x: Float32Array,
-    w: Float32Array,
-    tokens: number,
-    rows: number,
-    cols: number,
-  ): void {
+  matmul(...[y, x, w, tokens, rows, cols]: Parameters<LinearAlgebra['matmul']>): void {
     checkShapes(y, x, w, tokens, rows, cols);
     this.native.matmul(y, x, w, tokens, rows, cols);
   }

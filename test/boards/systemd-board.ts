@@ -1,22 +1,9 @@
 /** A virtual board with a disk, Debian's systemd and OpenSSH, for what happens at boot. */
 import { execFile, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import type { Board } from '../../deploy/boards/board.js';
+import { madeOnce } from './board-cache.js';
 import { type BoardImage, machines } from './qemu-board.js';
-
-const makeScript = join(
-  dirname(fileURLToPath(import.meta.url)),
-  '..',
-  '..',
-  '..',
-  'test',
-  'boards',
-  'make-systemd-board.sh',
-);
 
 /** The machine that it runs on. */
 export const systemdMachine = machines[0];
@@ -28,23 +15,14 @@ export function systemdImage(): BoardImage | string {
     (name) => spawnSync('sh', ['-c', `PATH=$PATH:/sbin:/usr/sbin command -v ${name}`]).status !== 0,
   );
   if (missing.length > 0) return `${missing.join(', ')} not installed`;
-  const cache =
-    process.env.EMBED_TEST_BOARDS ??
-    join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'embed-model', 'test-boards');
-  const recipe = createHash('sha256').update(readFileSync(makeScript)).digest('hex').slice(0, 12);
-  const folder = join(cache, `systemd-${recipe}`);
-  const image = {
-    kernel: join(folder, 'kernel'),
-    initramfs: join(folder, 'initramfs.gz'),
-    key: join(folder, 'key'),
-    disk: join(folder, 'disk.img'),
-  };
-  if (existsSync(image.disk)) return image;
   if (process.arch !== 'x64' || process.getuid?.() !== 0) return 'debootstrap wants root on x86_64';
-  const made = spawnSync(makeScript, [folder], { encoding: 'utf8', timeout: 1_800_000 });
-  if (made.status === 0) return image;
-  const said = made.stderr.trim().split('\n').slice(-2).join(' / ');
-  return `the board could not be made of Debian packages: ${made.error?.message ?? said}`;
+  const made = madeOnce({
+    ...{ files: ['test/boards/make-systemd-board.sh'], name: ['systemd'], args: (folder) => [folder] },
+    ...{ makes: ['disk.img'], timeoutMs: 1_800_000 },
+  });
+  if (typeof made === 'string') return made;
+  const at = (name: string) => join(made.folder, name);
+  return { kernel: at('kernel'), initramfs: at('initramfs.gz'), key: at('key'), disk: at('disk.img') };
 }
 
 /** The board with another user. */

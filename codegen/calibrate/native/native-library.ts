@@ -1,5 +1,7 @@
 /** The native library of native/*.c, as JavaScript calls it. */
 
+import type { LinearAlgebra } from '../linear-algebra.js';
+
 /** Its functions (native/binding.c). All throw RangeError for arguments that do not fit, before anything is done. */
 interface NativeFunctions {
   matmul(
@@ -121,14 +123,7 @@ export class NativeLibrary {
   }
 
   /** LinearAlgebra.matmul; shapes are checked. */
-  matmul(
-    y: Float32Array,
-    x: Float32Array,
-    w: Float32Array,
-    tokens: number,
-    rows: number,
-    cols: number,
-  ): void {
+  matmul(...[y, x, w, tokens, rows, cols]: Parameters<LinearAlgebra['matmul']>): void {
     this.#functions.matmul(tokens, rows, cols, this.threads, y, x, w);
   }
 

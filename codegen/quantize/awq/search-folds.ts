@@ -2,31 +2,17 @@
  * AWQ's search (Lin et al., "AWQ: Activation-aware Weight Quantization", arXiv 2306.00978, section 3.2): channels with large inputs
  * are scaled up before weights are rounded, by their magnitude to a power that a grid search finds.
  */
-import type { FloatWeights } from '../../calibrate/float-evaluator.js';
 import { LayerStream } from '../../calibrate/layer-stream.js';
-import type { LinearAlgebra } from '../../calibrate/linear-algebra.js';
-import type { Checkpoint } from '../../checkpoint/checkpoint.js';
-import type { Graph } from '../../graph/graph.js';
 import type { StageContext } from '../../progress.js';
 import { type FormatName, formats } from '../format.js';
 import { Hessian } from '../gptq/hessian.js';
-import { matrixOf, matrixSource } from '../gptq/quantize-sequentially.js';
+import { matrixOf, matrixSource, type SequentialInput } from '../gptq/quantize-sequentially.js';
 import { dequantizeMatrix } from '../matrix.js';
 import { type MatrixSource, roundToNearest } from '../round-to-nearest.js';
 import { type FoldPlace, foldPlaces } from './fold-places.js';
 import { type Folds, scaleOf, stepsOf } from './folds.js';
 
-export interface FoldSearchInput {
-  readonly graph: Graph;
-  readonly checkpoint: Checkpoint;
-  readonly weights: FloatWeights;
-  readonly algebra: LinearAlgebra;
-  /** The format of every matrix. */
-  readonly formats: ReadonlyMap<string, FormatName>;
-  readonly groupSize: number;
-  /** Ids of the calibration windows, each at most as long as the context. */
-  readonly windows: readonly (readonly number[])[];
-}
+export type FoldSearchInput = Omit<SequentialInput, 'cache'>;
 
 /** What was found for a place. */
 export interface FoundFold {

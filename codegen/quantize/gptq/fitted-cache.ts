@@ -21,7 +21,8 @@ const MOST_BYTES = 1e9;
 const FEWEST_WEIGHTS = 1e6;
 /** Bytes of a SHA-256. */
 const HASH_BYTES = 32;
-const ENTRY = /^[0-9a-f]{64}$/;
+/** With the number of a process: what one that was killed left unfinished. */
+const ENTRY = /^[0-9a-f]{64}(?:\.\d+)?$/;
 
 /** What an entry must be. */
 export interface MatrixShape {

@@ -1,10 +1,10 @@
 /** Which matrices of a GPTQ run were fitted before, by the same weights, windows and formats. */
 import { createHash } from 'node:crypto';
+import { codeHash } from '../../code-hash.js';
 import type { Graph } from '../../graph/graph.js';
 import { readMatrixRows } from '../../graph/rotate-inputs.js';
 import { breathe } from '../../progress.js';
 import type { QuantizedMatrix } from '../matrix.js';
-import { codeHash } from './code-hash.js';
 import { type FittedCache, FittedKeys } from './fitted-cache.js';
 import type { SequentialInput } from './quantize-sequentially.js';
 

@@ -98,7 +98,7 @@ function sweepRows(
   algebra: LinearAlgebra,
 ): number {
   const { columns } = matrix;
-  const { order, factor } = sweep;
+  const { order } = sweep;
   const { native } = algebra;
   const left = new Float32Array(count * columns); // what is still to be stored, in the order of the sweep
   for (let r = 0; r < count; r++) {
@@ -108,13 +108,25 @@ function sweepRows(
   for (let begin = 0; begin < columns; begin += BLOCK) {
     const width = Math.min(BLOCK, columns - begin);
     const errors = new Float32Array(count * width);
-    const block = { count, columns, begin, width };
-    const isSpread = native !== undefined && sweepNatively(matrix, first, left, errors, sweep, block, native);
-    if (native === undefined) sweepInTurn(matrix, first, left, errors, sweep, block);
+    const block = { count, columns, begin, width, left, errors };
+    const isSpread = native !== undefined && sweepNatively(matrix, first, sweep, block, native);
+    if (native === undefined) sweepInTurn(matrix, first, sweep, block);
     for (const e of errors) outputError += e * e;
-    if (!isSpread) spread(left, errors, factor, block, algebra);
+    if (!isSpread) spread(block, sweep.factor, algebra);
   }
   return outputError;
+}
+
+/** Columns [begin, begin + width) of `count` rows. */
+interface Block {
+  readonly count: number;
+  readonly columns: number;
+  readonly begin: number;
+  readonly width: number;
+  /** float32[count x columns]: what is still to be stored, in the order of the sweep. */
+  readonly left: Float32Array;
+  /** float32[count x width]: errors, over the pivot. */
+  readonly errors: Float32Array;
 }
 
 /** Rounds the columns of a block of one row; each error, over the pivot, goes to the columns after it and into `errors`. */
@@ -149,10 +161,8 @@ function sweepBlock(
 function sweepInTurn(
   matrix: QuantizedMatrix,
   first: number,
-  left: Float32Array,
-  errors: Float32Array,
   { order, factor }: Sweep,
-  { count, columns, begin, width }: Block,
+  { count, columns, begin, width, left, errors }: Block,
 ): void {
   for (let r = 0; r < count; r++) {
     const own = left.subarray(r * columns + begin, r * columns + begin + width);
@@ -165,10 +175,8 @@ function sweepInTurn(
 function sweepNatively(
   matrix: QuantizedMatrix,
   first: number,
-  left: Float32Array,
-  errors: Float32Array,
   { order, factor }: Sweep,
-  { count, columns, begin, width }: Block,
+  { count, columns, begin, width, left, errors }: Block,
   native: NativeLibrary,
 ): boolean {
   const { min, max } = formats[matrix.format];
@@ -181,19 +189,10 @@ function sweepNatively(
   });
 }
 
-interface Block {
-  readonly count: number;
-  readonly columns: number;
-  readonly begin: number;
-  readonly width: number;
-}
-
 /** Takes the errors of a block, times its rows of the factor, from all columns after it. */
 function spread(
-  left: Float32Array,
-  errors: Float32Array,
+  { count, columns, begin, width, left, errors }: Block,
   factor: Float64Array,
-  { count, columns, begin, width }: Block,
   algebra: LinearAlgebra,
 ): void {
   const after = begin + width;

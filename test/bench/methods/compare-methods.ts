@@ -5,7 +5,6 @@ import { checkpointWeights, dequantizedWeights } from '../../../codegen/calibrat
 import { createLinearAlgebra } from '../../../codegen/calibrate/linear-algebra.js';
 import { OverlaidWeights } from '../../../codegen/calibrate/overlaid-weights.js';
 import type { Checkpoint } from '../../../codegen/checkpoint/checkpoint.js';
-import type { Graph } from '../../../codegen/graph/graph.js';
 import { readMatrixRows } from '../../../codegen/graph/rotate-inputs.js';
 import type { StageContext } from '../../../codegen/progress.js';
 import { FoldedCheckpoint } from '../../../codegen/quantize/awq/folded-checkpoint.js';
@@ -14,16 +13,11 @@ import { quantizeSequentially } from '../../../codegen/quantize/gptq/quantize-se
 import { namedPlans, resolvePlan } from '../../../codegen/quantize/plan.js';
 import { quantizeGraph } from '../../../codegen/quantize/quantize.js';
 import type { Method } from '../../../codegen/quantize/quantize-model.js';
+import { type ComparedModel, windowsOf } from '../compared-model.js';
 import { type SimulatedGrid, simulateGroups } from './simulated-groups.js';
 
-export interface MethodModel {
-  readonly graph: Graph;
-  readonly checkpoint: Checkpoint;
-  /** Ids that weights are fitted to, from the beginning. */
-  readonly calibration: Int32Array;
-  /** Ids that are predicted. */
-  readonly validation: Int32Array;
-  /** Most ids of it; absent: 4096. */
+export interface MethodModel extends ComparedModel {
+  /** Most ids of the validation text that are predicted; absent: 4096. */
   readonly judgedTokens?: number;
 }
 
@@ -44,8 +38,9 @@ const JUDGED_TOKENS = 4096;
 export async function compareMethods(model: MethodModel, context: StageContext): Promise<MethodFigures> {
   const { graph, checkpoint, judgedTokens = JUDGED_TOKENS } = model;
   const weights = checkpointWeights(checkpoint, graph);
-  const windows = windowsOf(model.calibration, graph.context, FITTED_TOKENS);
-  const judged = windowsOf(model.validation, graph.context, judgedTokens);
+  const length = Math.min(WINDOW, graph.context);
+  const windows = windowsOf(model.calibration, length, FITTED_TOKENS);
+  const judged = windowsOf(model.validation, length, judgedTokens);
   const probe = await DivergenceProbe.over(graph, weights, judged, context.signal);
   let positions = 0;
   const diverge = async (own: FloatWeights) => {
@@ -93,10 +88,4 @@ function simulatedWeights(
     overlaid.set(info.name, simulateGroups(exact, info.columns, grid), info.columns);
   }
   return overlaid;
-}
-
-function windowsOf(ids: Int32Array, context: number, tokens: number): number[][] {
-  const length = Math.min(WINDOW, context);
-  const count = Math.max(1, Math.floor(Math.min(tokens, ids.length) / length));
-  return Array.from({ length: count }, (_, w) => [...ids.subarray(w * length, (w + 1) * length)]);
 }

@@ -1,29 +1,20 @@
 /** How far plans and methods diverge from the checkpoint at the same bytes, for calibration texts drawn by several seeds. */
-import { closestAllocation } from '../../../codegen/allocate/allocate-bits.js';
+import { type BytesOf, closestAllocation } from '../../../codegen/allocate/allocate-bits.js';
 import { measureSensitivities } from '../../../codegen/allocate/sensitivity.js';
+import { sectionBytes } from '../../../codegen/allocate/size-limit.js';
 import { Pcg32 } from '../../../codegen/arithmetic/pcg32.js';
 import { DivergenceProbe } from '../../../codegen/calibrate/divergence-probe.js';
 import { checkpointWeights, dequantizedWeights } from '../../../codegen/calibrate/float-weights.js';
 import { createLinearAlgebra } from '../../../codegen/calibrate/linear-algebra.js';
-import type { Checkpoint } from '../../../codegen/checkpoint/checkpoint.js';
 import type { Graph } from '../../../codegen/graph/graph.js';
-import { kernelSetOf } from '../../../codegen/layout/kernel-set.js';
 import type { StageContext } from '../../../codegen/progress.js';
 import type { FormatName } from '../../../codegen/quantize/format.js';
 import { quantizeSequentially } from '../../../codegen/quantize/gptq/quantize-sequentially.js';
 import type { QuantizedMatrix } from '../../../codegen/quantize/matrix.js';
 import type { Plan } from '../../../codegen/quantize/plan.js';
 import { quantizeGraph } from '../../../codegen/quantize/quantize.js';
+import { type ComparedModel, windowsOf } from '../compared-model.js';
 import { type NamedFormats, referencePlans } from './reference-plans.js';
-
-export interface ComparedModel {
-  readonly graph: Graph;
-  readonly checkpoint: Checkpoint;
-  /** What windows to fit weights to are drawn from. */
-  readonly calibration: Int32Array;
-  /** Its first half measures sensitivities, its second plans. */
-  readonly validation: Int32Array;
-}
 
 export interface ComparedPlan {
   readonly name: string;
@@ -50,6 +41,7 @@ const GROUP_SIZE = 32;
 
 type Windows = readonly (readonly number[])[];
 
+/** The first half of the validation text measures sensitivities, the second plans. Bytes are those of the blob for x86_64-avx2. */
 export async function comparePlans(
   model: ComparedModel,
   seeds: readonly number[],
@@ -70,7 +62,7 @@ export async function comparePlans(
     const plan = exactPlan(name, formats);
     nearest.set(name, await divergence(await quantizeGraph(graph, checkpoint, plan, name, context)));
   }
-  const bytesOf = sectionBytes(graph);
+  const bytesOf = sectionBytes(graph, { kernelSet: 'avx2' });
   const gptq = new Map<string, number[]>(plans.map(({ name }) => [name, []]));
   const allocated = new Map<string, number[]>(plans.map(({ name }) => [name, []]));
   for (const seed of seeds) {
@@ -108,25 +100,8 @@ function exactPlan(name: string, formats: NamedFormats['formats']): Plan {
   return { schemaVersion: 1, name, groupSize: GROUP_SIZE, rotate: true, rules };
 }
 
-type BytesOf = (matrix: string, format: FormatName) => number;
-
-/** Bytes of a matrix in the blob for x86_64-avx2. */
-function sectionBytes(graph: Graph): BytesOf {
-  const kernels = kernelSetOf('avx2');
-  const shapes = new Map(graph.matrices.map(({ name, rows, columns }) => [name, { rows, columns }]));
-  return (name, format) => {
-    const { rows, columns } = shapes.get(name)!;
-    return kernels.layoutFor(format).sectionBytes(format, rows, columns);
-  };
-}
-
 function totalBytes(graph: Graph, formats: NamedFormats['formats'], bytesOf: BytesOf): number {
   return graph.matrices.reduce((sum, { name }) => sum + bytesOf(name, formats.get(name)!), 0);
-}
-
-function windowsOf(ids: Int32Array, length: number, tokens: number): Windows {
-  const count = Math.max(1, Math.floor(Math.min(tokens, ids.length) / length));
-  return Array.from({ length: count }, (_, w) => [...ids.subarray(w * length, (w + 1) * length)]);
 }
 
 /** Windows that do not overlap, in a random order of those of the text. */

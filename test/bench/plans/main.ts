@@ -5,35 +5,20 @@
  *
  * MODEL as --model takes it, texts as --calibration does; seeds 1 to SEEDS (3) draw the windows that weights are fitted to.
  */
-
-import { openModelSource } from '../../../codegen/checkpoint/model-source.js';
-import { readIds, readText } from '../../../codegen/evaluate/evaluation-text.js';
-import { buildGraph } from '../../../codegen/graph/build.js';
-import { contextLength } from '../../../codegen/graph/context-length.js';
 import { silentProgress } from '../../../codegen/progress.js';
+import { openComparedModel, thousandths } from '../compared-model.js';
 import { comparePlans, type PlanComparison } from './compare-plans.js';
 
-async function main([model, calibration, validation, seeds = '3']: readonly string[]): Promise<void> {
-  if (model === undefined || calibration === undefined || validation === undefined) {
-    throw new RangeError('usage: main.js MODEL CALIBRATION VALIDATION [SEEDS]');
-  }
-  const ids = [calibration, validation].every((path) => path.endsWith('.u16'));
-  const source = openModelSource(model, !ids);
-  const { checkpoint, tokenizer } = source;
-  const graph = buildGraph(checkpoint, contextLength(checkpoint.config, null, silentProgress), true);
-  const read = (path: string) =>
-    tokenizer === null || path.endsWith('.u16')
-      ? readIds(path, graph.vocabSize).ids
-      : readText(path, tokenizer, checkpoint.config.eosIds).ids;
-  const compared = { graph, checkpoint, calibration: read(calibration), validation: read(validation) };
-  const drawn = Array.from({ length: Number(seeds) }, (_, i) => i + 1);
+async function main(args: readonly string[]): Promise<void> {
+  const model = openComparedModel(args, 'main.js MODEL CALIBRATION VALIDATION [SEEDS]');
+  const seeds = Array.from({ length: Number(args[3] ?? 3) }, (_, i) => i + 1);
   const context = { progress: silentProgress, signal: new AbortController().signal };
-  console.log(asMarkdown(source.name, await comparePlans(compared, drawn, context)));
-  checkpoint.close();
+  console.log(asMarkdown(model.name, await comparePlans(model, seeds, context)));
+  model.checkpoint.close();
 }
 
 function asMarkdown(name: string, { plans, fittedTokens, positions }: PlanComparison): string {
-  const thousandths = (values: readonly number[]) => values.map((kld) => (1000 * kld).toFixed(2)).join(' / ');
+  const bySeed = (klds: readonly number[]) => klds.map(thousandths).join(' / ');
   return [
     `${name}: divergence in thousandths of a nat over ${positions} tokens, weights fitted to ${fittedTokens}`,
     '',
@@ -41,8 +26,8 @@ function asMarkdown(name: string, { plans, fittedTokens, positions }: PlanCompar
     '|---|---|---|---|---|',
     ...plans.map(
       (one) =>
-        `| ${one.name} | ${one.bitsPerWeight.toFixed(2)} | ${thousandths([one.nearest])} ` +
-        `| ${thousandths(one.gptq)} | ${thousandths(one.allocated)} |`,
+        `| ${one.name} | ${one.bitsPerWeight.toFixed(2)} | ${thousandths(one.nearest)} ` +
+        `| ${bySeed(one.gptq)} | ${bySeed(one.allocated)} |`,
     ),
   ].join('\n');
 }

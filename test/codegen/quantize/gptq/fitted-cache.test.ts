@@ -131,6 +131,11 @@ t.test('entries take no more than they may, and what was used last stays', async
   new FittedCache(cache.folder).put(key, added);
   new FittedCache(cache.folder, sizeOf(used!) + sizeOf(key)).put(key, added);
   t.same(kept().sort(), [key, used!].sort(), 'those that were not used go first');
+  const unfinished = join(cache.folder, `${'f'.repeat(64)}.4194304`);
+  writeFileSync(unfinished, 'what a process that was killed left');
+  utimesSync(unfinished, 1, 1);
+  new FittedCache(cache.folder, sizeOf(used!) + sizeOf(key)).put(key, added);
+  t.same(kept().sort(), [key, used!].sort(), 'so does what was never finished');
 });
 
 t.test('where nothing can be written, nothing is kept; small models are not worth it', async (t) => {

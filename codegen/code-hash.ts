@@ -1,13 +1,13 @@
-/** A hash of the code that integers depend on, so that none are kept beyond a change of it. */
+/** A hash of the code that integers and sensitivities depend on, so that none are kept beyond a change of it. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { toolVersion } from '../../version.js';
+import { toolVersion } from './version.js';
 
-/** Folders beside `quantize` whose modules a fit runs through. */
-const folders = ['arithmetic', 'calibrate', 'graph', 'ops', 'quantize'];
-const codegen = fileURLToPath(new URL('../..', import.meta.url));
+/** Folders whose modules a fit, or a measurement of sensitivities, runs through. */
+const folders = ['allocate', 'arithmetic', 'calibrate', 'graph', 'ops', 'quantize'];
+const codegen = fileURLToPath(new URL('.', import.meta.url));
 
 let found: string | null = null;
 
