@@ -59,7 +59,8 @@ function readMatrix(
     const said = `${entry.rows} x ${entry.cols} in ${entry.bytes} bytes`;
     throw foreign(bundle, `${name} has ${said}, the model ${rows} x ${columns} in ${bytes}`);
   }
-  const matrix = unpackMatrix(layout, readBlobSection(source, entry), name, format, rows, columns);
+  const shape = { format, rows, columns, leastExponent: entry.leastExponent };
+  const matrix = unpackMatrix(layout, readBlobSection(source, entry), name, shape);
   const fault = faultOf(matrix);
   if (fault !== null) throw foreign(bundle, `${name}: ${fault}`);
   return matrix;

@@ -39,7 +39,7 @@ function placeOf(format: FormatName, columns: number, column: number): Place {
 
 export const avx2Layout = tiledLayout({
   name: 'tiles32',
-  code: 2,
+  code: 6,
   // Eight rows of four columns.
   vectorBytes: 32,
   tileBytes,
@@ -56,8 +56,6 @@ export const avx2Layout = tiledLayout({
     const tile = Math.floor(row / ROW_TILE) * tileBytes('w8', columns);
     return tile + (column >> 2) * 4 * ROW_TILE + 4 * (row % ROW_TILE) + (column % 4);
   },
-  exponentOf: (row) => row,
-  fillsExponents: true,
 });
 
 /** EM_PREPARED_BYTES: 64 activations and 32 bytes of what accumulators start with, for two groups. */

@@ -36,7 +36,7 @@ export const entryField = {
   layout: 58,
   rows: 60,
   cols: 64,
-  reserved: 68,
+  leastExponent: 68,
   offset: 72,
   bytes: 80,
   padding: 88,
@@ -51,11 +51,17 @@ export interface BlobEntry {
   readonly layout: number;
   readonly rows: number;
   readonly cols: number;
+  /** The least exponent of the row multipliers of a matrix, in [0, 255] (docs/arithmetic.md, section 4); else 0. */
+  readonly leastExponent: number;
   /** First byte of the section from the start of the blob, a multiple of 64. */
   readonly offset: number;
   /** Bytes of the section without padding, at least 1. */
   readonly bytes: number;
 }
+
+/** An entry before it has a place. */
+export type PlacelessEntry = Omit<BlobEntry, 'offset' | 'leastExponent'> &
+  Partial<Pick<BlobEntry, 'leastExponent'>>;
 
 /** Where everything lies, known from names and sizes alone: the emitted C can be written before the payload. */
 export interface BlobLayout {
@@ -73,7 +79,7 @@ export function alignUp(value: number): number {
 }
 
 /** Places sections one after another. Throws EM1408 for a section that a table entry cannot describe. */
-export function layOutBlob(sections: readonly Omit<BlobEntry, 'offset'>[]): BlobLayout {
+export function layOutBlob(sections: readonly PlacelessEntry[]): BlobLayout {
   if (sections.length > BLOB_ENTRY_LIMIT) {
     throw new EmbedError('EM1408', {
       where: 'blob',
@@ -83,15 +89,17 @@ export function layOutBlob(sections: readonly Omit<BlobEntry, 'offset'>[]): Blob
   const names = new Set<string>();
   const payloadOffset = alignUp(BLOB_HEADER_BYTES + sections.length * BLOB_ENTRY_BYTES);
   let end = payloadOffset;
-  const entries = sections.map(({ name, format, layout, rows, cols, bytes }): BlobEntry => {
-    const why =
-      describeFault({ name, format, layout, rows, cols, bytes }) ?? (names.has(name) && 'name is taken');
-    if (why) throw new EmbedError('EM1408', { where: JSON.stringify(name), why });
-    names.add(name);
-    const offset = end;
-    end = alignUp(offset + bytes);
-    return { name, format, layout, rows, cols, offset, bytes };
-  });
+  const entries = sections.map(
+    ({ name, format, layout, rows, cols, leastExponent = 0, bytes }): BlobEntry => {
+      const section = { name, format, layout, rows, cols, leastExponent, bytes };
+      const why = describeFault(section) ?? (names.has(name) && 'name is taken');
+      if (why) throw new EmbedError('EM1408', { where: JSON.stringify(name), why });
+      names.add(name);
+      const offset = end;
+      end = alignUp(offset + bytes);
+      return { name, format, layout, rows, cols, leastExponent, offset, bytes };
+    },
+  );
   if (!Number.isSafeInteger(end)) {
     throw new EmbedError('EM1408', { where: 'blob', why: 'sizes of the sections add up beyond 2^53 bytes' });
   }
@@ -101,7 +109,13 @@ export function layOutBlob(sections: readonly Omit<BlobEntry, 'offset'>[]): Blob
 /** Why a section fits no table entry, or null. */
 function describeFault(section: Omit<BlobEntry, 'offset'>): string | null {
   if (!isBlobName(section.name)) return `name is not 1 to ${BLOB_NAME_LIMIT} printable ASCII characters`;
-  const limits = { format: 0xffff, layout: 0xffff, rows: 0xffff_ffff, cols: 0xffff_ffff } as const;
+  const limits = {
+    format: 0xffff,
+    layout: 0xffff,
+    rows: 0xffff_ffff,
+    cols: 0xffff_ffff,
+    leastExponent: 0xff,
+  } as const;
   for (const [field, limit] of Object.entries(limits) as [keyof typeof limits, number][]) {
     const value = section[field];
     if (!Number.isInteger(value) || value < 0 || value > limit)
@@ -126,6 +140,7 @@ export function encodeTable(entries: readonly BlobEntry[]): Uint8Array {
     view.setUint16(base + entryField.layout, entry.layout, true);
     view.setUint32(base + entryField.rows, entry.rows, true);
     view.setUint32(base + entryField.cols, entry.cols, true);
+    view.setUint32(base + entryField.leastExponent, entry.leastExponent, true);
     view.setBigUint64(base + entryField.offset, BigInt(entry.offset), true);
     view.setBigUint64(base + entryField.bytes, BigInt(entry.bytes), true);
   });

@@ -176,7 +176,10 @@ function parseEntry(bytes: Bytes, raw: Uint8Array, index: number): BlobEntry {
   if (!isBlobName(name) || !isZero(nameBytes.subarray(length))) {
     throw refuse('EM1406', bytes, `entry ${index}: its name is not printable ASCII padded with zeros`);
   }
-  if (view.getUint32(entryField.reserved, true) !== 0 || !isZero(raw.subarray(entryField.padding))) {
+  const leastExponent = view.getUint32(entryField.leastExponent, true);
+  if (leastExponent > 255)
+    throw refuse('EM1406', bytes, `entry ${index} (${name}): exponent ${leastExponent}`);
+  if (!isZero(raw.subarray(entryField.padding))) {
     throw refuse('EM1406', bytes, `entry ${index} (${name}): reserved bytes are not zero`);
   }
   return {
@@ -185,6 +188,7 @@ function parseEntry(bytes: Bytes, raw: Uint8Array, index: number): BlobEntry {
     layout: view.getUint16(entryField.layout, true),
     rows: view.getUint32(entryField.rows, true),
     cols: view.getUint32(entryField.cols, true),
+    leastExponent,
     offset: readSize(bytes, view, entryField.offset, `offset of entry ${index}`),
     bytes: readSize(bytes, view, entryField.bytes, `size of entry ${index}`),
   };

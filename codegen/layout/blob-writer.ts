@@ -2,9 +2,15 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { EmbedError } from '../diagnostics/error.js';
-import { type BlobEntry, type BlobLayout, encodeHead, layOutBlob } from './blob-header.js';
+import {
+  type BlobEntry,
+  type BlobLayout,
+  encodeHead,
+  layOutBlob,
+  type PlacelessEntry,
+} from './blob-header.js';
 
-export interface BlobSection extends Omit<BlobEntry, 'offset'> {
+export interface BlobSection extends PlacelessEntry {
   /** The section's bytes, `bytes` of them, whole or produced in order when their turn comes. */
   readonly content: Uint8Array | (() => Iterable<Uint8Array>);
 }

@@ -31,7 +31,15 @@ export interface Layout {
   /** The section, row multipliers included. */
   pack(matrix: QuantizedMatrix): Uint8Array;
   /** Reads a section back, value by value: what the kernels see. */
-  open(section: Uint8Array, format: FormatName, rows: number, columns: number): PackedMatrix;
+  open(section: Uint8Array, shape: PackedShape): PackedMatrix;
+}
+
+/** What a blob's table says of a section. */
+export interface PackedShape {
+  readonly format: FormatName;
+  readonly rows: number;
+  readonly columns: number;
+  readonly leastExponent: number;
 }
 
 /** A section of the blob, read value by value. */

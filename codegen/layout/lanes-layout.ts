@@ -5,6 +5,7 @@ import type { QuantizedMatrix } from '../quantize/matrix.js';
 import { alignUp } from './blob-header.js';
 import type { Layout } from './kernel-set.js';
 import { proveAccumulator } from './prove-accumulator.js';
+import { openRowScales, packRowScales, rowScaleBytes } from './row-scale-words.js';
 
 /** A run of bits of a stored integer, and where in the lanes of a block it lies. */
 interface Piece {
@@ -99,10 +100,9 @@ function partsOf(format: FormatName, rows: number, columns: number) {
   const tiles = Math.ceil(rows / tileRows);
   const weights = shape === undefined ? rows * columns * 2 : tiles * tileBytes(shape, columns);
   const subScales = alignUp(weights);
-  const scales = formats[format].grouped ? tiles * tileRows * groupsPerRow(columns) : 0;
-  const mantissas = subScales + alignUp(scales);
-  const exponents = mantissas + alignUp(tiles * tileRows * 4);
-  return { subScales, mantissas, exponents, end: exponents + tiles * tileRows };
+  const storedRows = tiles * tileRows;
+  const scales = subScales + alignUp(formats[format].grouped ? storedRows * groupsPerRow(columns) : 0);
+  return { subScales, scales, end: scales + rowScaleBytes(storedRows) };
 }
 
 /** Byte offset, in the weights, of the lane of a word of columns of a block that belongs to a row. */
@@ -198,7 +198,7 @@ const bytesOf = (view: ArrayBufferView) => new Uint8Array(view.buffer, view.byte
 
 export const lanesLayout: Layout = {
   name: 'lanes',
-  code: 3,
+  code: 7,
   sectionBytes: (format, rows, columns) => partsOf(format, rows, columns).end,
   pack(matrix) {
     proveBounds(matrix);
@@ -208,11 +208,10 @@ export const lanesLayout: Layout = {
     const shape = shapeOf(format);
     if (shape === undefined) out.set(bytesOf(matrix.integers), 0);
     else packTiles(matrix, shape, new DataView(out.buffer), parts.subScales);
-    out.set(bytesOf(matrix.mantissas), parts.mantissas);
-    out.set(matrix.exponents, parts.exponents);
+    packRowScales(matrix, out.subarray(parts.scales));
     return out;
   },
-  open(section, format, rows, columns) {
+  open(section, { format, rows, columns, leastExponent }) {
     const view = new DataView(section.buffer, section.byteOffset, section.byteLength);
     const shape = shapeOf(format);
     const parts = partsOf(format, rows, columns);
@@ -222,8 +221,7 @@ export const lanesLayout: Layout = {
           ? view.getInt16(2 * (row * columns + column), true)
           : storedAt(shape, columns, row, column, view) - offsetOf(format),
       subScale: (row, group) => view.getInt8(parts.subScales + subScaleOffset(shape!, columns, row, group)),
-      mantissa: (row) => view.getInt32(parts.mantissas + 4 * row, true),
-      exponent: (row) => view.getUint8(parts.exponents + row),
+      ...openRowScales(view, parts.scales, leastExponent),
     };
   },
 };

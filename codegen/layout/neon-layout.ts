@@ -16,7 +16,7 @@ const groupBytes = (format: FormatName) => ROW_TILE + (GROUP * ROW_TILE * format
 
 export const neonLayout = tiledLayout({
   name: 'columns32',
-  code: 4,
+  code: 8,
   vectorBytes: VECTOR,
   tileBytes(format, columns) {
     return formats[format].grouped
@@ -38,9 +38,6 @@ export const neonLayout = tiledLayout({
     const block = Math.floor(row / STRIP_ROWS) * blocksOf(columns) + Math.floor(column / BLOCK_COLUMNS);
     return (block * STRIP_ROWS + (row % STRIP_ROWS)) * BLOCK_COLUMNS + (column % BLOCK_COLUMNS);
   },
-  // em_exponent_at: those of sixteen rows lie together, even rows before odd rows.
-  exponentOf: (row) => (row & ~15) | ((row & 1) << 3) | ((row & 15) >> 1),
-  fillsExponents: false,
 });
 
 /** EM_PREPARED_BYTES: 16 bytes of what accumulators start with, for each group. */

@@ -4,6 +4,7 @@ import type { QuantizedMatrix } from '../quantize/matrix.js';
 import { alignUp } from './blob-header.js';
 import type { Layout } from './kernel-set.js';
 import { proveAccumulator } from './prove-accumulator.js';
+import { openRowScales, packRowScales, rowScaleBytes } from './row-scale-words.js';
 
 /** Bytes of a group: 16 of low nibbles and 4 for every bit above the fourth. */
 const groupBytes = (bits: number) => 16 + 4 * (bits - 4);
@@ -16,9 +17,8 @@ function rowBytes(format: FormatName, columns: number): number {
 /** Offsets of the parts of a section. */
 function partsOf(format: FormatName, rows: number, columns: number) {
   const subScales = alignUp(rows * rowBytes(format, columns));
-  const mantissas = subScales + alignUp(formats[format].grouped ? rows * groupsPerRow(columns) : 0);
-  const exponents = mantissas + alignUp(rows * 4);
-  return { subScales, mantissas, exponents, end: exponents + rows };
+  const scales = subScales + alignUp(formats[format].grouped ? rows * groupsPerRow(columns) : 0);
+  return { subScales, scales, end: scales + rowScaleBytes(rows) };
 }
 
 /** Stores the integers of one group, offset to be non-negative, columns beyond the row's end as zero weights. */
@@ -62,7 +62,7 @@ const bytesOf = (view: ArrayBufferView) => new Uint8Array(view.buffer, view.byte
 
 export const rowsLayout: Layout = {
   name: 'rows',
-  code: 1,
+  code: 5,
   sectionBytes: (format, rows, columns) => partsOf(format, rows, columns).end,
   pack(matrix) {
     // Kernels of this layout sum rows in int64, and 8-bit rows in int32.
@@ -77,11 +77,10 @@ export const rowsLayout: Layout = {
       for (let row = 0; row < rows; row++) packGroupedRow(matrix, row, out, row * stride);
       out.set(bytesOf(subScales), parts.subScales);
     }
-    out.set(bytesOf(matrix.mantissas), parts.mantissas);
-    out.set(matrix.exponents, parts.exponents);
+    packRowScales(matrix, out.subarray(parts.scales));
     return out;
   },
-  open(section, format, rows, columns) {
+  open(section, { format, rows, columns, leastExponent }) {
     const view = new DataView(section.buffer, section.byteOffset, section.byteLength);
     const { bits, grouped } = formats[format];
     const stride = rowBytes(format, columns);
@@ -91,8 +90,7 @@ export const rowsLayout: Layout = {
     return {
       integer: grouped ? (row, column) => groupedInteger(section, bits, row * stride, column) : plain,
       subScale: (row, group) => view.getInt8(parts.subScales + row * groupsPerRow(columns) + group),
-      mantissa: (row) => view.getInt32(parts.mantissas + 4 * row, true),
-      exponent: (row) => view.getUint8(parts.exponents + row),
+      ...openRowScales(view, parts.scales, leastExponent),
     };
   },
 };

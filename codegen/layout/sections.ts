@@ -3,6 +3,7 @@ import type { IntegerModel } from '../lower/lower.js';
 import { definitionOf, type Step } from '../ops/index.js';
 import { formats } from '../quantize/format.js';
 import type { QuantizedMatrix } from '../quantize/matrix.js';
+import { leastExponent } from '../quantize/row-scale.js';
 import type { BlobSection } from './blob.js';
 import type { KernelSet } from './kernel-set.js';
 
@@ -30,6 +31,7 @@ function matrixSection(matrix: QuantizedMatrix, kernels: KernelSet): BlobSection
     layout: layout.code,
     rows,
     cols: columns,
+    leastExponent: leastExponent(matrix),
     bytes: layout.sectionBytes(format, rows, columns),
     content: function* () {
       yield layout.pack(matrix);

@@ -2,8 +2,9 @@
 import { type FormatName, formats, GROUP, groupsPerRow } from '../quantize/format.js';
 import type { QuantizedMatrix } from '../quantize/matrix.js';
 import { alignUp } from './blob-header.js';
-import type { Layout, PackedMatrix } from './kernel-set.js';
+import type { Layout, PackedMatrix, PackedShape } from './kernel-set.js';
 import { proveAccumulator } from './prove-accumulator.js';
+import { openRowScales, packRowScales, rowScaleBytes } from './row-scale-words.js';
 
 /** EM_ROW_TILE. */
 export const ROW_TILE = 32;
@@ -64,9 +65,6 @@ export interface Tiling {
   /** Bytes between the sub-scales of two rows. */
   readonly subScaleStride: number;
   byteOfW8(columns: number, row: number, column: number): number;
-  exponentOf(row: number): number;
-  /** Whether rows that fill up the last tile have the exponent of the last row, not zero. */
-  readonly fillsExponents: boolean;
 }
 
 const tilesOf = (rows: number) => Math.ceil(rows / ROW_TILE);
@@ -75,9 +73,8 @@ const tilesOf = (rows: number) => Math.ceil(rows / ROW_TILE);
 function partsOf(tiling: Tiling, format: FormatName, rows: number, columns: number) {
   const tiles = tilesOf(rows);
   const is16 = formats[format].bits === 16;
-  const mantissas = alignUp(is16 ? rows * columns * 2 : tiles * tiling.tileBytes(format, columns));
-  const exponents = mantissas + tiles * ROW_TILE * 4;
-  return { mantissas, exponents, end: exponents + tiles * ROW_TILE };
+  const scales = alignUp(is16 ? rows * columns * 2 : tiles * tiling.tileBytes(format, columns));
+  return { scales, end: scales + rowScaleBytes(tiles * ROW_TILE) };
 }
 
 /** Offset of the tile of a row. */
@@ -136,13 +133,6 @@ function packW8(tiling: Tiling, { rows, columns, integers }: QuantizedMatrix, ou
 
 const bytesOf = (view: ArrayBufferView) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 
-function packExponents(tiling: Tiling, { rows, exponents }: QuantizedMatrix, out: Uint8Array): void {
-  if (tiling.fillsExponents) out.fill(exponents[rows - 1]!);
-  exponents.forEach((exponent, row) => {
-    out[tiling.exponentOf(row)] = exponent;
-  });
-}
-
 function pack(tiling: Tiling, matrix: QuantizedMatrix): Uint8Array {
   const { format, rows, columns, integers, subScales } = matrix;
   proveAccumulator(matrix, formats[format].bits === 8 ? 2 ** 31 : 2 ** 62);
@@ -156,17 +146,14 @@ function pack(tiling: Tiling, matrix: QuantizedMatrix): Uint8Array {
   } else {
     packW8(tiling, matrix, out);
   }
-  out.set(bytesOf(matrix.mantissas), parts.mantissas);
-  packExponents(tiling, matrix, out.subarray(parts.exponents));
+  packRowScales(matrix, out.subarray(parts.scales));
   return out;
 }
 
 function open(
   tiling: Tiling,
   section: Uint8Array,
-  format: FormatName,
-  rows: number,
-  columns: number,
+  { format, rows, columns, leastExponent }: PackedShape,
 ): PackedMatrix {
   const view = new DataView(section.buffer, section.byteOffset, section.byteLength);
   const { bits, grouped } = formats[format];
@@ -189,8 +176,7 @@ function open(
       const tile = tileOf(tiling, format, columns, row);
       return view.getInt8(tile + first! + tiling.subScaleStride * (row % ROW_TILE));
     },
-    mantissa: (row) => view.getInt32(parts.mantissas + 4 * row, true),
-    exponent: (row) => view.getUint8(parts.exponents + tiling.exponentOf(row)),
+    ...openRowScales(view, parts.scales, leastExponent),
   };
 }
 
@@ -200,6 +186,6 @@ export function tiledLayout(tiling: Tiling): Layout {
     code: tiling.code,
     sectionBytes: (format, rows, columns) => partsOf(tiling, format, rows, columns).end,
     pack: (matrix) => pack(tiling, matrix),
-    open: (section, format, rows, columns) => open(tiling, section, format, rows, columns),
+    open: (section, shape) => open(tiling, section, shape),
   };
 }

@@ -1,18 +1,17 @@
 /** A quantized matrix read back from a section of a blob. */
-import { type FormatName, formats, groupsPerRow } from '../quantize/format.js';
+import { formats, groupsPerRow } from '../quantize/format.js';
 import { allocateMatrix, type QuantizedMatrix } from '../quantize/matrix.js';
-import type { Layout } from './kernel-set.js';
+import type { Layout, PackedShape } from './kernel-set.js';
 
 /** What was packed: pack of the result is the same section again. The section has the size that the layout says. */
 export function unpackMatrix(
   layout: Layout,
   section: Uint8Array,
   name: string,
-  format: FormatName,
-  rows: number,
-  columns: number,
+  shape: PackedShape,
 ): QuantizedMatrix {
-  const packed = layout.open(section, format, rows, columns);
+  const { format, rows, columns } = shape;
+  const packed = layout.open(section, shape);
   const matrix = allocateMatrix(name, format, rows, columns);
   const groups = formats[format].grouped ? groupsPerRow(columns) : 0;
   for (let row = 0; row < rows; row++) {

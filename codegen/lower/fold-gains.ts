@@ -1,4 +1,6 @@
 /** Gains of linear ops, which lie in the row scales of the matrices that a blob holds. */
+
+import { multiplierOf } from '../arithmetic/fixed.js';
 import { allOps, type Graph } from '../graph/graph.js';
 import { scaleRows } from '../ops/linear.js';
 import type { QuantizedMatrix } from '../quantize/matrix.js';
@@ -20,24 +22,22 @@ export function foldGains(
   graph: Graph,
   matrices: ReadonlyMap<string, QuantizedMatrix>,
 ): ReadonlyMap<string, QuantizedMatrix> {
-  return scaled(graph, matrices, (gain) => gain);
+  return scaled(graph, matrices, (matrix, gain) => scaleRows(matrix, gain));
 }
 
-/** Matrices of a blob as the weights that they stand for, but for the rounding of row scales to 31 bits. */
+/** Matrices of a blob as the weights that they stand for, but for the rounding of row scales, at most 2^-11 of them. */
 export function unfoldGains(
   graph: Graph,
   matrices: ReadonlyMap<string, QuantizedMatrix>,
 ): ReadonlyMap<string, QuantizedMatrix> {
-  return scaled(graph, matrices, (gain) => 1 / gain);
+  return scaled(graph, matrices, (matrix, gain) => scaleRows(matrix, 1 / gain, multiplierOf));
 }
 
 function scaled(
   graph: Graph,
   matrices: ReadonlyMap<string, QuantizedMatrix>,
-  factor: (gain: number) => number,
+  scale: (matrix: QuantizedMatrix, gain: number) => QuantizedMatrix,
 ): ReadonlyMap<string, QuantizedMatrix> {
   const gains = gainsOf(graph);
-  return new Map(
-    [...matrices].map(([name, matrix]) => [name, scaleRows(matrix, factor(gains.get(name) ?? 1))]),
-  );
+  return new Map([...matrices].map(([name, matrix]) => [name, scale(matrix, gains.get(name) ?? 1)]));
 }

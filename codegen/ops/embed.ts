@@ -3,6 +3,7 @@ import { scale } from '../arithmetic/fixed.js';
 import { bufferOf } from '../graph/graph.js';
 import { ACTIVATION_MAX, GROUP, groupsPerRow } from '../quantize/format.js';
 import type { QuantizedMatrix } from '../quantize/matrix.js';
+import { leastExponent } from '../quantize/row-scale.js';
 import type { OpDefinition } from './op.js';
 
 export interface EmbedOp {
@@ -80,6 +81,7 @@ export const embed: OpDefinition<EmbedOp, EmbedStep> = {
     format: matrix.format,
     formatCode: `EM_${matrix.format.toUpperCase()}`,
     frac: outFrac,
+    leastShift: leastExponent(matrix) - outFrac,
     offset: places.offset(op.matrix),
   }),
 };

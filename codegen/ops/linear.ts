@@ -1,9 +1,10 @@
 /** Matrix times quantized vector, with an optional bias: out = gain * (W x + b). */
-import { multiplierOf, roundShift, saturate, scale } from '../arithmetic/fixed.js';
+import { type Multiplier, roundShift, saturate, scale } from '../arithmetic/fixed.js';
 import { EmbedError } from '../diagnostics/error.js';
 import { bufferOf } from '../graph/graph.js';
 import { GROUP, groupsPerRow } from '../quantize/format.js';
 import { accumulatorShift, type QuantizedMatrix } from '../quantize/matrix.js';
+import { leastExponent, rowMultiplierOf } from '../quantize/row-scale.js';
 import type { OpDefinition, QuantizedToken } from './op.js';
 
 export interface LinearOp {
@@ -34,13 +35,17 @@ export interface LinearStep {
   readonly outFrac: number;
 }
 
-/** The same integers with every row scale multiplied by gain. */
-export function scaleRows(matrix: QuantizedMatrix, gain: number): QuantizedMatrix {
+/** The same integers with every row scale multiplied by gain, rounded to what sections store unless told otherwise. */
+export function scaleRows(
+  matrix: QuantizedMatrix,
+  gain: number,
+  rounded: (real: number) => Multiplier = rowMultiplierOf,
+): QuantizedMatrix {
   if (gain === 1) return matrix;
   const mantissas = new Int32Array(matrix.rows);
   const exponents = new Uint8Array(matrix.rows);
   for (let row = 0; row < matrix.rows; row++) {
-    const multiplier = multiplierOf(matrix.mantissas[row]! * gain * 2 ** -matrix.exponents[row]!);
+    const multiplier = rounded(matrix.mantissas[row]! * gain * 2 ** -matrix.exponents[row]!);
     mantissas[row] = multiplier.mantissa;
     exponents[row] = multiplier.exponent;
   }
@@ -172,7 +177,7 @@ export const linear: OpDefinition<LinearOp, LinearStep> = {
       { name: 'bias', value: step.op.bias === null ? 'EM_NO_BIAS' : places.offset(step.op.bias) },
       { name: 'format', value: `EM_${step.matrix.format.toUpperCase()}` },
       { name: 'accumulator_shift', value: `${step.accumulatorShift}` },
-      { name: 'shift_base', value: `${step.shiftBase}` },
+      { name: 'least_shift', value: `${leastExponent(step.matrix) + step.shiftBase}` },
     ],
     note: `${step.matrix.format}, Q${step.inFrac} -> Q${step.outFrac}`,
   }),

@@ -3,7 +3,7 @@ import type { WeightGrid } from '../checkpoint/prequantized/weight-grid.js';
 import { type FormatName, formats, GROUP, groupsPerRow } from './format.js';
 import { allocateMatrix, dequantizeRow, type QuantizedMatrix } from './matrix.js';
 import { type RowReader, subScaleOf } from './round-to-nearest.js';
-import { setRowScale } from './row-scale.js';
+import { dropVanishingRows, setRowScale } from './row-scale.js';
 
 /**
  * The matrix in a format whose stored integers are the codes of the grid, or null where the format cannot hold them:
@@ -28,18 +28,19 @@ export function keepGrid(name: string, grid: WeightGrid, format: FormatName): Qu
       setSignedRow(matrix, row, scales[0]!);
       continue;
     }
-    const unit = setRowScale(matrix, row, largest / 127);
+    const unit = setRowScale(matrix, row, largest / 127, Math.round);
     const groups = groupsPerRow(columns);
     for (let group = 0; group < groups; group++) {
       matrix.subScales[row * groups + group] = subScaleOf(scales[grid.groupOf[group * GROUP]!]!, unit);
     }
   }
+  dropVanishingRows(matrix);
   return matrix;
 }
 
 /** Row scales have no sign: a negative one changes that of the integers. */
 function setSignedRow(matrix: QuantizedMatrix, row: number, scale: number): void {
-  setRowScale(matrix, row, Math.abs(scale));
+  setRowScale(matrix, row, Math.abs(scale), Math.round);
   if (scale > 0) return;
   const { columns, integers } = matrix;
   for (let i = row * columns; i < (row + 1) * columns; i++) integers[i] = -integers[i]!;

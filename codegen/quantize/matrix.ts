@@ -13,7 +13,7 @@ export interface QuantizedMatrix {
   readonly integers: Int8Array | Int16Array;
   /** Sub-scales, rows x groupsPerRow(columns), in [-127, 127]; null without groups. */
   readonly subScales: Int8Array | null;
-  /** Row scale / 127 as mantissa * 2^-exponent; mantissa in [2^30, 2^31), or 0 for a row of zeros. */
+  /** Row scale / 127 as mantissa * 2^-exponent (row-scale.ts); mantissa in [2^30, 2^31), or 0 for a row of zeros. */
   readonly mantissas: Int32Array;
   readonly exponents: Uint8Array;
 }

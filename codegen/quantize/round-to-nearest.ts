@@ -1,7 +1,7 @@
 /** Quantization by rounding to nearest on the full-range grid. */
 import { type FormatName, formats, GROUP, groupsPerRow } from './format.js';
 import { allocateMatrix, type QuantizedMatrix } from './matrix.js';
-import { setRowScale } from './row-scale.js';
+import { dropVanishingRows, setRowScale } from './row-scale.js';
 
 /** Reads rows [first, first + count) of a matrix as float32, row-major. */
 export type RowReader = (first: number, count: number) => Float32Array;
@@ -33,6 +33,7 @@ export function roundToNearest(source: MatrixSource, format: FormatName, groupSi
       else roundPlainRow(matrix, first + r, row, tensorMax);
     }
   }
+  dropVanishingRows(matrix);
   return matrix;
 }
 

@@ -23,13 +23,30 @@ struct em_linear_op {
     em_u64 bias;              /* blob offset of int32[rows] in the output's format, or EM_NO_BIAS */
     em_u32 format;            /* enum em_format */
     em_i32 accumulator_shift; /* bits dropped so that every accumulator fits int32 */
-    em_i32 shift_base;        /* right shift of the requantization without the row's exponent and the token's shift */
+    em_i32 least_shift;       /* right shift of the requantization where em_row_shift is 0, without the token's shift */
 };
 
 /* Parts of a section start on multiples of 64 bytes. */
 EM_INLINE em_u64 em_align64(em_u64 bytes)
 {
     return (bytes + 63u) & ~(em_u64)63u;
+}
+
+/*
+ * A row multiplier, the row's scale / 127, as sections have it: em_row_mantissa * 2^-(least_exponent + em_row_shift). The least
+ * exponent of a matrix is in the blob's table, and in the shifts that model.c gives to kernels.
+ */
+#define EM_ROW_MANTISSA_BITS 11
+
+/* In [2^30, 2^31), or 0 for a row of zeros. */
+EM_INLINE em_i32 em_row_mantissa(em_u16 word)
+{
+    return (word & ((1 << EM_ROW_MANTISSA_BITS) - 1)) << (31 - EM_ROW_MANTISSA_BITS);
+}
+
+EM_INLINE em_i32 em_row_shift(em_u16 word)
+{
+    return word >> EM_ROW_MANTISSA_BITS;
 }
 
 /* One row of w16 times int8 activations. Products are below 2^22: 256 of them fit int32. */

@@ -103,13 +103,13 @@ EM_NOINLINE EM_UNUSED static void em_store_tiles(const struct em_rows *r, const 
                                                  em_u32 tiles, em_u32 t)
 {
     const struct em_matrix *m = r->matrix;
-    const struct em_token_shift token = em_token_shift_of(r->x->scale[t], r->op->shift_base);
+    const struct em_token_shift token = em_token_shift_of(r->x->scale[t], r->op->least_shift);
     em_i32 *out = r->out + (em_u64)t * m->rows;
     for (em_u32 left = tiles; left > 0; left--, sums += step, row += EM_ROW_TILE) {
         em_i32 whole[EM_ROW_TILE];
         em_u32 count = r->end - row < EM_ROW_TILE ? r->end - row : EM_ROW_TILE;
         em_i32 *to = count < EM_ROW_TILE ? whole : out + row;
-        em_requantize_tile(sums, m->mantissas + row, m->exponents + row, &token, to);
+        em_requantize_tile(sums, m->scales + row, &token, to);
         for (em_u32 i = 0; to == whole && i < count; i++) {
             out[row + i] = whole[i];
         }

@@ -82,7 +82,7 @@ static em_status em_blob_check_entries(const struct em_blob_header *header)
     em_u64 end = header->payload_offset;
 
     for (em_u32 i = 0; i < header->entries; i++, entry++) {
-        if (entry->name[0] == 0 || entry->name[EM_BLOB_NAME_BYTES - 1u] != 0 || entry->reserved != 0 ||
+        if (entry->name[0] == 0 || entry->name[EM_BLOB_NAME_BYTES - 1u] != 0 || entry->least_exponent > 255u ||
             !em_bytes_zero(entry->padding, sizeof(entry->padding))) {
             return EM_E_BLOB_TABLE;
         }

@@ -42,7 +42,7 @@ struct em_blob_entry {
     em_u16 layout;                 /* 58: in which order, as the kernels of the target want it; 0: no tensor */
     em_u32 rows;                   /* 60: rows of the tensor (outputs), or what the table's owner says */
     em_u32 cols;                   /* 64: columns of the tensor (inputs), or what the table's owner says */
-    em_u32 reserved;               /* 68: zero */
+    em_u32 least_exponent;         /* 68: of the row multipliers of a matrix, at most 255; else zero */
     em_u64 offset;                 /* 72: first byte of the section, from the start of the blob; a multiple of 64 */
     em_u64 bytes;                  /* 80: bytes of the section without the padding after it; not zero */
     em_u8 padding[8];              /* 88: zero */

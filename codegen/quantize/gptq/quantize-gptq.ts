@@ -9,6 +9,7 @@ import { fitRows } from '../fit-grid.js';
 import { type FormatName, formats, GROUP, groupsPerRow } from '../format.js';
 import { allocateMatrix, type QuantizedMatrix, rowScale } from '../matrix.js';
 import type { MatrixSource } from '../round-to-nearest.js';
+import { dropVanishingRows } from '../row-scale.js';
 import type { Hessian } from './hessian.js';
 import { inverseFactor } from './inverse-factor.js';
 
@@ -60,6 +61,7 @@ export function quantizeGptq(
     fitRows(matrix, first, weights, groupSize, importance, algebra.native);
     outputError += sweepRows(matrix, first, count, weights, sweep, algebra);
   }
+  dropVanishingRows(matrix);
   return { matrix, outputError };
 }
 

@@ -11,7 +11,6 @@
 
 /* Views of 32 bytes. Memory is read through them whatever it was written as. */
 typedef em_u8 em_u8x32 __attribute__((vector_size(32), may_alias));
-typedef em_u8 em_u8x8 __attribute__((vector_size(8), may_alias));
 typedef em_i8 em_i8x16 __attribute__((vector_size(16), may_alias));
 typedef em_u16 em_u16x8 __attribute__((vector_size(16), may_alias));
 typedef em_i16 em_i16x16 __attribute__((vector_size(32), may_alias));
@@ -29,7 +28,7 @@ typedef em_i32 em_i32x8_anywhere __attribute__((vector_size(32), aligned(4), may
 typedef em_i8 em_i8x8_anywhere __attribute__((vector_size(8), aligned(1), may_alias));
 typedef em_i8 em_i8x16_anywhere __attribute__((vector_size(16), aligned(1), may_alias));
 
-/* Four bytes of activations as one word, eight exponents as another. */
+/* Four bytes of activations as one word, two scores as another. */
 typedef em_u32 em_word __attribute__((may_alias));
 typedef em_u64 em_word64 __attribute__((may_alias));
 
@@ -215,16 +214,6 @@ EM_INLINE em_u32x8 em_widen_words(const em_u16x8 *words)
     return __builtin_convertvector(*words, em_u32x8);
 #else
     return (em_u32x8)__builtin_ia32_pmovzxwd256((em_shorts8)*words);
-#endif
-}
-
-/* vpmovzxbd: 8 uint8 as int32. */
-EM_INLINE em_i32x8 em_widen_unsigned(const em_u8x8 *bytes)
-{
-#ifdef __clang__
-    return __builtin_convertvector(*bytes, em_i32x8);
-#else
-    return (em_i32x8)__builtin_ia32_pmovzxbd256((em_bytes16)(em_u64x2){*(const em_word64 *)bytes, 0});
 #endif
 }
 

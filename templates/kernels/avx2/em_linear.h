@@ -1,13 +1,12 @@
 /*
  * em_linear.h - kernel set "avx2": matrix times int8 activations for x86-64 with AVX2, without VNNI and AVX-512.
  *
- * Layout "tiles32" (code 2). A matrix is one section of the blob, its parts 64-byte aligned, rows padded with zeros to whole tiles
+ * Layout "tiles32" (code 6). A matrix is one section of the blob, its parts 64-byte aligned, rows padded with zeros to whole tiles
  * of 32:
  *
  *   weights      w4, w5, w6: tiles as em_grouped.h has them, sub-scales among the weights; w8: tiles as em_w8.h has them;
  *                w16: int16[rows][columns], not padded
- *   mantissas    int32[tiles * 32]: row scale / 127 = mantissa * 2^-exponent
- *   exponents    uint8[tiles * 32], padded with that of the last row
+ *   scales       uint16[tiles * 32]: row multipliers (em_linear_op.h)
  *
  * Everything is read once and in the order in which it lies. Several tokens take a tile while it is near (em_batch.h;
  * w8: two at a time).

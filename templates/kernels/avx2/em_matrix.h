@@ -29,11 +29,6 @@ EM_INLINE em_u64 em_tile_bytes(em_u32 format, em_u32 columns)
     return EM_ROW_TILE * (format == EM_W16 ? (em_u64)columns * 2u : (em_u64)EM_W8_QUADS(columns) * 4u);
 }
 
-EM_INLINE em_u32 em_exponent_at(em_u32 row)
-{
-    return row;
-}
-
 /* Weight times sub-scale of one row of a tile and column of w4, w5, w6. */
 EM_INLINE em_i32 em_weight_grouped(em_u32 format, em_u32 columns, const em_u8 *tile, em_u32 row, em_u32 column)
 {

@@ -22,12 +22,6 @@
 
 #define EM_W8_BLOCKS(columns) (((columns) + EM_BLOCK_COLUMNS - 1u) / EM_BLOCK_COLUMNS)
 
-/* Place of a row's exponent. Those of 16 rows lie together: even rows, then odd rows. */
-EM_INLINE em_u32 em_exponent_at(em_u32 row)
-{
-    return (row & ~15u) | (row & 1u) << 3 | (row & 15u) >> 1;
-}
-
 /* Bytes of the weights of 32 rows. */
 EM_INLINE em_u64 em_tile_bytes(em_u32 format, em_u32 columns)
 {

@@ -283,25 +283,44 @@ EM_INLINE em_i32x4 em_narrow64(em_i64x2 low, em_i64x2 high)
     return narrow;
 }
 
-/* ---- uint8 -------------------------------------------------------------------------------------------------------- */
+/* ---- Rows of a tile ----------------------------------------------------------------------------------------------- */
 
-/* uqadd, uqsub, umin. */
-EM_INLINE em_u8x16 em_add_saturating8(em_u8x16 a, em_u8x16 b)
+/* smax, smin. */
+EM_INLINE em_i8x16 em_clamp8(em_i8x16 v, em_i8x16 low, em_i8x16 high)
 {
-    __asm__("uqadd %0.16b, %0.16b, %1.16b" : "+w"(a) : "w"(b));
-    return a;
+    __asm__("smax %0.16b, %0.16b, %1.16b\n\tsmin %0.16b, %0.16b, %2.16b" : "+&w"(v) : "w"(low), "w"(high));
+    return v;
 }
 
-EM_INLINE em_u8x16 em_subtract_saturating8(em_u8x16 a, em_u8x16 b)
+/* uzp2: the upper bytes of all lanes, those of a before those of b. */
+EM_INLINE em_u8x16 em_high_bytes(em_u16x8 a, em_u16x8 b)
 {
-    __asm__("uqsub %0.16b, %0.16b, %1.16b" : "+w"(a) : "w"(b));
-    return a;
+    em_u8x16 bytes;
+    __asm__("uzp2 %0.16b, %1.16b, %2.16b" : "=w"(bytes) : "w"(a), "w"(b));
+    return bytes;
 }
 
-EM_INLINE em_u8x16 em_min8(em_u8x16 a, em_u8x16 b)
+/* xtn, shrn2: bytes 0, 2, 4, ... in lane 0, bytes 1, 3, 5, ... in lane 1. */
+EM_INLINE em_u64x2 em_even_odd8(em_i8x16 bytes)
 {
-    __asm__("umin %0.16b, %0.16b, %1.16b" : "+w"(a) : "w"(b));
-    return a;
+    em_u64x2 apart;
+    __asm__("xtn %0.8b, %1.8h\n\tshrn2 %0.16b, %1.8h, #8" : "=&w"(apart) : "w"(bytes));
+    return apart;
+}
+
+/* shll, shll2: four lanes in the upper halves of four others. */
+EM_INLINE em_i32x4 em_widen_to_top16(em_u16x8 lanes)
+{
+    em_i32x4 wide;
+    __asm__("shll %0.4s, %1.4h, #16" : "=w"(wide) : "w"(lanes));
+    return wide;
+}
+
+EM_INLINE em_i32x4 em_widen_to_top16_high(em_u16x8 lanes)
+{
+    em_i32x4 wide;
+    __asm__("shll2 %0.4s, %1.8h, #16" : "=w"(wide) : "w"(lanes));
+    return wide;
 }
 
 #endif /* EM_NEON_H */

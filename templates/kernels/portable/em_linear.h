@@ -1,15 +1,14 @@
 /*
  * portable/em_linear.h - kernel set "portable": matrix times int8 activations in plain C, for every 64-bit target.
  *
- * Layout "rows" (code 1). A matrix is one section of the blob, its parts 64-byte aligned:
+ * Layout "rows" (code 5). A matrix is one section of the blob, its parts 64-byte aligned:
  *
  *   weights      row after row. w8: int8[columns]; w16: int16[columns]; w4, w5, w6: EM_GROUPS(columns) groups of 32
  *                columns, the last one padded with zero weights. A group is 16 bytes of low nibbles (byte i: column i
  *                low, column 16 + i high), then for w5 4 bytes of fifth bits (bit i: column i), for w6 two such
  *                planes of 4 bytes. Grouped integers are stored with the offset 2^(bits-1), so they are never negative.
  *   sub-scales   int8[rows][EM_GROUPS(columns)], for w4, w5, w6
- *   mantissas    int32[rows]: row scale / 127 = mantissa * 2^-exponent
- *   exponents    uint8[rows]
+ *   scales       uint16[rows]: row multipliers (em_linear_op.h)
  *
  * Groups are unpacked in general registers, eight columns at a time, once for a tile of tokens.
  *
@@ -41,8 +40,7 @@ EM_INLINE void em_prepare(const em_i8 *row, em_u32 columns, em_u8 *prepared)
 struct em_matrix {
     const em_u8 *weights;
     const em_i8 *sub_scales;
-    const em_i32 *mantissas;
-    const em_u8 *exponents;
+    const em_u16 *scales;
     em_u32 rows;
     em_u32 columns;
     em_u32 format;
@@ -75,9 +73,7 @@ EM_INLINE struct em_matrix em_matrix_open(const em_u8 *section, em_u32 format, e
     section += em_align64(rows * m.row_bytes);
     m.sub_scales = (const em_i8 *)(const void *)section;
     section += em_align64(sub_scale_bytes);
-    m.mantissas = (const em_i32 *)(const void *)section;
-    section += em_align64((em_u64)rows * 4u);
-    m.exponents = section;
+    m.scales = (const em_u16 *)(const void *)section;
     m.rows = rows;
     m.columns = columns;
     m.format = format;
@@ -198,8 +194,8 @@ EM_INLINE void em_linear_rows_as(em_u32 format, const struct em_linear_op *op, c
                 if (op->accumulator_shift > 0) {
                     sum = em_round_shift64(sum, op->accumulator_shift);
                 }
-                em_i32 multiplier = em_scale(m->mantissas[row], x->scale[t].mantissa, 30);
-                em_i32 shift = m->exponents[row] + op->shift_base - x->scale[t].shift;
+                em_i32 multiplier = em_scale(em_row_mantissa(m->scales[row]), x->scale[t].mantissa, 30);
+                em_i32 shift = em_row_shift(m->scales[row]) + op->least_shift - x->scale[t].shift;
                 em_i32 value = em_scale((em_i32)sum, multiplier, shift);
                 out[(em_u64)t * m->rows + row] = bias == EM_NULL ? value : em_saturate((em_i64)value + bias[row]);
             }
@@ -227,12 +223,15 @@ EM_UNUSED EM_NOINLINE static void em_linear_rows(const struct em_linear_op *op, 
 
 /* ---- Row gather ---------------------------------------------------------------------------------------------- */
 
-/* One row as real values in Q(frac): the embedding of a token. 127 undoes the division in the row multiplier. */
-EM_UNUSED EM_NOINLINE static void em_gather_row(const struct em_matrix *m, em_u32 row, em_i32 frac, em_i32 *out)
+/*
+ * One row as real values in the output's format: the embedding of a token. 127 undoes the division in the row multiplier;
+ * least_shift: of a row whose em_row_shift is 0.
+ */
+EM_UNUSED EM_NOINLINE static void em_gather_row(const struct em_matrix *m, em_u32 row, em_i32 least_shift, em_i32 *out)
 {
     const em_u8 *weights = m->weights + row * m->row_bytes;
-    em_i32 mantissa = m->mantissas[row];
-    em_i32 shift = m->exponents[row] - frac;
+    em_i32 mantissa = em_row_mantissa(m->scales[row]);
+    em_i32 shift = em_row_shift(m->scales[row]) + least_shift;
     for (em_u32 first = 0; first < m->columns; first += EM_GROUP) {
         em_u32 width = m->columns - first < EM_GROUP ? m->columns - first : EM_GROUP;
         union em_group group = {{0}};

@@ -5,13 +5,12 @@
  * products. No vector unit and no floating point, so it also serves kernel mode. Made for SiFive's U74, with mulhsu
  * where it saves a shift.
  *
- * Layout "lanes" (code 3). A matrix is one section of the blob, its parts 64-byte aligned:
+ * Layout "lanes" (code 7). A matrix is one section of the blob, its parts 64-byte aligned:
  *
  *   weights      w4, w5, w6: tiles as em_grouped.h has them; w8: tiles as em_w8.h has them, both with zero weights for
  *                rows and columns that fill up the last; w16: int16[rows][columns]
  *   sub-scales   w4, w5, w6: int8, for each tile and each group of 32 columns those of the tile's rows
- *   mantissas    int32, for every row of the tiles: row scale / 127 = mantissa * 2^-exponent
- *   exponents    uint8, likewise
+ *   scales       uint16, for every row of the tiles: row multipliers (em_linear_op.h)
  *
  * Weights and sub-scales are read in the order in which they lie; tokens of a batch take turns with a tile, which
  * stays in cache. Bounds: em_grouped.h, em_w8.h; sums beyond int32 are brought back by accumulator_shift, which the
@@ -30,8 +29,7 @@
 struct em_matrix {
     const em_u8 *weights;
     const em_i8 *sub_scales;
-    const em_i32 *mantissas;
-    const em_u8 *exponents;
+    const em_u16 *scales;
     em_u32 rows;
     em_u32 columns;
     em_u32 format;
@@ -65,9 +63,7 @@ EM_INLINE struct em_matrix em_matrix_open(const em_u8 *section, em_u32 format, e
     section += em_align64(tiles * em_tile_bytes(format, columns));
     m.sub_scales = (const em_i8 *)(const void *)section;
     section += em_align64(sub_scale_bytes);
-    m.mantissas = (const em_i32 *)(const void *)section;
-    section += em_align64(tile_rows * 4u);
-    m.exponents = section;
+    m.scales = (const em_u16 *)(const void *)section;
     m.rows = rows;
     m.columns = columns;
     m.format = format;
@@ -131,8 +127,7 @@ EM_INLINE void em_finish_tile(em_u32 format, const struct em_linear_op *op, cons
     if (op->accumulator_shift > 0) {
         em_shift_sums(sums, tile_rows, op->accumulator_shift);
     }
-    em_requantize_rows(sums, tile_rows, m->mantissas + row, m->exponents + row, scale, op->shift_base,
-                       whole ? out : results);
+    em_requantize_rows(sums, tile_rows, m->scales + row, scale, op->least_shift, whole ? out : results);
     if (!whole) {
         em_store_rows(results, rows, bias == EM_NULL ? EM_NULL : bias + row, out);
     }
@@ -227,18 +222,22 @@ EM_INLINE em_i32 em_weight_at(em_u32 format, const em_u8 *tile, em_u32 r, em_u32
     }
 }
 
-/* One row as real values in Q(frac): the embedding of a token. 127 undoes the division in the row multiplier. */
-EM_NOINLINE EM_UNUSED static void em_gather_row(const struct em_matrix *m, em_u32 row, em_i32 frac, em_i32 *out)
+/*
+ * One row as real values in the output's format: the embedding of a token. 127 undoes the division in the row multiplier;
+ * least_shift: of a row whose em_row_shift is 0.
+ */
+EM_NOINLINE EM_UNUSED static void em_gather_row(const struct em_matrix *m, em_u32 row, em_i32 least_shift, em_i32 *out)
 {
     em_u32 tile_rows = em_tile_rows(m->format);
     em_u64 tile = row / tile_rows;
     em_u32 r = row % tile_rows;
     const em_u8 *weights = m->weights + tile * em_tile_bytes(m->format, m->columns);
     const em_i8 *sub_scales = m->sub_scales + tile * EM_GROUPS(m->columns) * tile_rows + r;
+    em_i32 shift = em_row_shift(m->scales[row]) + least_shift;
     for (em_u32 c = 0; c < m->columns; c++) {
         em_i32 sub_scale = m->format <= EM_W6 ? sub_scales[(em_u64)(c / EM_GROUP) * tile_rows] : 1;
         em_i32 value = 127 * sub_scale * em_weight_at(m->format, weights, r, c);
-        out[c] = em_scale(value, m->mantissas[row], m->exponents[row] - frac);
+        out[c] = em_scale(value, em_row_mantissa(m->scales[row]), shift);
     }
 }
 

@@ -25,22 +25,22 @@ EM_INLINE em_i32 em_scale_row(em_i64 product, em_u32 drop)
 
 /*
  * out[i] = sums[i] times row scale times token scale for the rows of a tile: em_scale(sum, em_scale(mantissa, token,
- * 30), ...), where the inner product, of a mantissa below 2^31 and a token's of at most 2^30, needs no saturation.
- * Sums fit int32.
+ * 30), ...), where the inner product needs no saturation, and of a mantissa only the stored bits: all lower ones are 0.
+ * Sums fit int32. least_shift: of a row whose em_row_shift is 0, before the token's.
  */
-EM_NOINLINE EM_UNUSED static void em_requantize_rows(const em_i64 *sums, em_u32 rows, const em_i32 *mantissas,
-                                                     const em_u8 *exponents, struct em_token_scale token,
-                                                     em_i32 shift_base, em_i32 *out)
+EM_NOINLINE EM_UNUSED static void em_requantize_rows(const em_i64 *sums, em_u32 rows, const em_u16 *scales,
+                                                     struct em_token_scale token, em_i32 least_shift, em_i32 *out)
 {
-    const em_u32 drop = (em_u32)(shift_base - token.shift) - 1u;
+    const em_u32 drop = (em_u32)(least_shift - token.shift) - 1u;
+    const em_u16 stored = (1u << EM_ROW_MANTISSA_BITS) - 1u;
 #ifdef __clang__
     _Pragma("clang loop unroll_count(4)")
 #else
     _Pragma("GCC unroll 4")
 #endif
     for (em_u32 i = 0; i < rows; i++) {
-        em_i64 multiplier = em_round_shift64((em_i64)mantissas[i] * token.mantissa, 30);
-        out[i] = em_scale_row(sums[i] * multiplier, exponents[i] + drop);
+        em_i64 multiplier = em_round_shift64((em_i64)(scales[i] & stored) * token.mantissa, EM_ROW_MANTISSA_BITS - 1);
+        out[i] = em_scale_row(sums[i] * multiplier, (em_u32)em_row_shift(scales[i]) + drop);
     }
 }
 

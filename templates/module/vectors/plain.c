@@ -57,8 +57,8 @@ EM_UNUSED EM_NOINLINE static void em_linear_rows(const struct em_linear_op *op, 
             for (em_u32 i = 0; i < count; i++) {
                 const struct em_token_scale scale = x->scale[done + i];
                 em_i64 sum = op->accumulator_shift > 0 ? em_round_shift64(sums[i], op->accumulator_shift) : sums[i];
-                em_i32 multiplier = em_scale(m->mantissas[row], scale.mantissa, 30);
-                em_i32 shift = m->exponents[em_exponent_at(row)] + op->shift_base - scale.shift;
+                em_i32 multiplier = em_scale(em_row_mantissa(m->scales[row]), scale.mantissa, 30);
+                em_i32 shift = em_row_shift(m->scales[row]) + op->least_shift - scale.shift;
                 em_i32 value = em_scale((em_i32)sum, multiplier, shift);
                 out[(em_u64)(done + i) * m->rows + row] =
                     bias == EM_NULL ? value : em_saturate((em_i64)value + bias[row]);

@@ -9,6 +9,7 @@ import { kernelSetOf } from '../../../codegen/layout/kernel-set.js';
 import { blobSections } from '../../../codegen/layout/sections.js';
 import type { FormatName } from '../../../codegen/quantize/format.js';
 import { quantizedHash } from '../../../codegen/quantize/matrix.js';
+import { ROW_MANTISSA_UNIT } from '../../../codegen/quantize/row-scale.js';
 import { targets } from '../../../targets/index.js';
 import { type KernelSet, kernelSets } from '../../../targets/target.js';
 import { tinyIntegerModel } from '../lower/tiny-integer-model.js';
@@ -76,7 +77,7 @@ t.test('numbers that no quantizer makes', async (t) => {
   const matrix = model.matrices.get('embed')!;
   const broken = {
     'an integer is outside': { ...matrix, integers: matrix.integers.map(() => -128) },
-    'not normalized': { ...matrix, mantissas: matrix.mantissas.map(() => 5) },
+    'not normalized': { ...matrix, mantissas: matrix.mantissas.map(() => 5 * ROW_MANTISSA_UNIT) },
   };
   for (const [why, one] of Object.entries(broken)) {
     const matrices = new Map([...model.matrices, ['embed', one]]);

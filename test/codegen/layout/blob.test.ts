@@ -23,7 +23,7 @@ const buildId = Uint8Array.from({ length: 32 }, (_, index) => 0xa0 + index);
 
 function section(name: string, bytes: number, seed = 1): BlobSection {
   const content = Uint8Array.from({ length: bytes }, (_, index) => (index * 31 + seed) & 0xff);
-  return { name, format: 1, layout: 2, rows: 3, cols: 5, bytes, content };
+  return { name, format: 1, layout: 2, rows: 3, cols: 5, leastExponent: 77, bytes, content };
 }
 
 const sections = [section('embedding', 200), section('rope', 64, 7), section('tokenizer', 1, 9)];
@@ -37,6 +37,7 @@ const anySections = fc
       layout: fc.integer({ min: 0, max: 0xffff }),
       rows: fc.integer({ min: 0, max: 0xffff_ffff }),
       cols: fc.integer({ min: 0, max: 0xffff_ffff }),
+      leastExponent: fc.integer({ min: 0, max: 255 }),
       pieces: fc.array(fc.uint8Array({ maxLength: 90 }), { minLength: 1, maxLength: 4 }),
     }),
     { selector: (item) => item.name, maxLength: 6 },
@@ -112,7 +113,7 @@ t.test('layout: the bytes that em_blob.h documents', async (t) => {
   );
   t.same(
     [60, 64, 68].map((offset) => view.getUint32(128 + 96 + offset, true)),
-    [3, 5, 0],
+    [3, 5, 77],
   );
   t.same(
     [72, 80, 88].map((offset) => view.getBigUint64(128 + 96 + offset, true)),
@@ -229,7 +230,7 @@ t.test('contradictions that a right checksum hides are refused, each by its numb
     ['no header', 'EM1403', blob.slice(0, 127)],
     ['nothing at all', 'EM1403', new Uint8Array(0)],
     ['reserved in the header', 'EM1406', altered(blob, (view) => view.setUint8(127, 1))],
-    ['reserved in an entry', 'EM1406', altered(blob, (view) => view.setUint32(entry(1, 68), 1, true))],
+    ['exponent of an entry', 'EM1406', altered(blob, (view) => view.setUint32(entry(1, 68), 256, true))],
     ['padding of an entry', 'EM1406', altered(blob, (view) => view.setUint8(entry(2, 95), 1))],
     ['empty name', 'EM1406', altered(blob, (view) => view.setUint8(entry(1, 0), 0))],
     ['bytes after the name', 'EM1406', altered(blob, (view) => view.setUint8(entry(1, 50), 0x61))],

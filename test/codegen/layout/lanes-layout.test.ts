@@ -28,7 +28,7 @@ t.test('lanes of w4: a word for four rows and four columns', async (t) => {
   t.strictSame(words[0], [0x8888, 0x8888, 0x8888, 0x8888], 'rows 0 to 3');
   t.strictSame(words[1], [0x8888, 0x8f10, 0x8888, 0x8888], 'row 5 in lane 1');
   t.strictSame(words[9], [0x8888, 0x888b, 0x8888, 0x8888], 'columns 4 to 7');
-  t.equal(lanesLayout.sectionBytes('w4', 6, 5), 512 + 64 + 128 + 32, 'filled up to 32 rows and 32 columns');
+  t.equal(lanesLayout.sectionBytes('w4', 6, 5), 512 + 64 + 64, 'filled up to 32 rows and 32 columns');
 });
 
 t.test('lanes of w5: three columns a word and a bit of the sixteenth', async (t) => {
@@ -62,7 +62,7 @@ t.test('lanes of w8: a pair of columns a word', async (t) => {
   const words = lanesOf(lanesLayout.pack(withRow('w8', 3, 2, [-127, 127, 5])), 8);
   t.strictSame(words[0], [0x8080, 0xff01, 0x8080, 0x8080], 'row 2 in lane 1');
   t.strictSame(words[4], [0x8080, 0x8085, 0x8080, 0x8080], 'columns 2 and 3');
-  t.equal(lanesLayout.sectionBytes('w8t', 3, 3), 64 + 64 + 16, 'filled up to 16 rows and 4 columns');
+  t.equal(lanesLayout.sectionBytes('w8t', 3, 3), 64 + 32, 'filled up to 16 rows and 4 columns');
 });
 
 t.test('sub-scales lie by tile and group', async (t) => {
@@ -71,7 +71,7 @@ t.test('sub-scales lie by tile and group', async (t) => {
     matrix.subScales![i] = i + 1;
   });
   const section = lanesLayout.pack(matrix);
-  const at = lanesLayout.sectionBytes('w6', 17, 33) - 32 - 128 - 64;
+  const at = lanesLayout.sectionBytes('w6', 17, 33) - 64 - 64;
   const subScales = new Int8Array(section.slice(at, at + 64).buffer);
   t.strictSame([...subScales.subarray(0, 3)], [1, 3, 5], 'group 0 of rows 0, 1, 2');
   t.strictSame([...subScales.subarray(16, 18)], [2, 4], 'group 1');

@@ -2,6 +2,7 @@ import t from 'tap';
 import { neonLayout, neonPreparedBytes } from '../../../codegen/layout/neon-layout.js';
 import { formats } from '../../../codegen/quantize/format.js';
 import { allocateMatrix } from '../../../codegen/quantize/matrix.js';
+import { ROW_MANTISSA_UNIT } from '../../../codegen/quantize/row-scale.js';
 import { expectError } from '../checkpoint/expect-error.js';
 
 t.test('groups: sub-scales, then the columns', async (t) => {
@@ -63,27 +64,24 @@ t.test('bytes of w8 and w16, multipliers padded to whole tiles', async (t) => {
   narrow.integers[1 * 34 + 5] = 3;
   narrow.integers[9 * 34 + 33] = 4;
   narrow.integers[32 * 34] = 9;
-  narrow.mantissas[32] = 0x4a3b2c1d;
-  narrow.exponents.set([75, 76], 4);
+  narrow.mantissas[32] = 0x4a3 * ROW_MANTISSA_UNIT;
   narrow.exponents[32] = 77;
+  narrow.mantissas[4] = 0x7ff * ROW_MANTISSA_UNIT;
+  narrow.exponents[4] = 77 + 31;
   const section = neonLayout.pack(narrow);
   const tile = 64 * 32;
-  t.equal(section.length, 2 * tile + 64 * 4 + 64);
+  t.equal(section.length, 2 * tile + 64 * 2);
   const stored = [...section].flatMap((byte, at) => (byte === 0 ? [] : [[at, byte]]));
-  const mantissa = 2 * tile + 32 * 4;
-  const exponents = 2 * tile + 64 * 4;
+  const scales = 2 * tile;
   t.strictSame(stored, [
     [0, 129],
     [32 + 5, 3],
     [2 * 256 + 256 + 32 + 1, 4], // second strip, second block, second row
     [tile, 9],
-    [mantissa, 0x1d],
-    [mantissa + 1, 0x2c],
-    [mantissa + 2, 0x3b],
-    [mantissa + 3, 0x4a],
-    [exponents + 2, 75], // row 4: the third of the even rows
-    [exponents + 8 + 2, 76], // row 5: the third of the odd rows
-    [exponents + 32, 77],
+    [scales + 8, 0xff],
+    [scales + 9, 0xff],
+    [scales + 64, 0xa3],
+    [scales + 65, 0x04],
   ]);
   const wide = allocateMatrix('m', 'w16', 1, 2);
   wide.integers.set([-32767, 258]);

@@ -3,6 +3,7 @@ import t from 'tap';
 import { kernelSetOf } from '../../../codegen/layout/kernel-set.js';
 import { unpackMatrix } from '../../../codegen/layout/unpack-matrix.js';
 import { formatNames } from '../../../codegen/quantize/format.js';
+import { leastExponent } from '../../../codegen/quantize/row-scale.js';
 import { kernelSets } from '../../../targets/target.js';
 import { Vectors } from '../arithmetic/vectors.js';
 import { randomMatrix } from '../quantize/random-matrix.js';
@@ -22,7 +23,10 @@ for (const set of kernelSets) {
         const layout = kernelSetOf(set).layoutFor(format);
         const section = layout.pack(matrix);
         if (section.length !== layout.sectionBytes(format, rows, columns)) return false;
-        const found = unpackMatrix(layout, section, matrix.name, format, rows, columns);
+        const found = unpackMatrix(layout, section, matrix.name, {
+          ...shape,
+          leastExponent: leastExponent(matrix),
+        });
         const same = (a: ArrayLike<number>, b: ArrayLike<number>) =>
           a.length === b.length && Array.from(a).every((value, i) => value === b[i]);
         return (

@@ -135,7 +135,7 @@ t.test('formats that it does not fit are rounded to nearest beside those that it
     rules: [
       { match: '*.attn.o', format: 'w8t' },
       { match: '*.down', format: 'w16' },
-      { match: '*', format: 'w5' },
+      { match: '*', format: 'w4' },
     ],
   };
   const { matrices, method } = await quantize(plan, evenIds);
@@ -144,7 +144,7 @@ t.test('formats that it does not fit are rounded to nearest beside those that it
   for (const [name, matrix] of matrices) {
     const same = quantizedHash([matrix]) === quantizedHash([nearest.get(name)!]);
     // No linear op uses positions: they have no inputs to be fitted to.
-    t.equal(same, matrix.format !== 'w5' || name === 'positions', `${name}: ${matrix.format}`);
+    t.equal(same, matrix.format !== 'w4' || name === 'positions', `${name}: ${matrix.format}`);
   }
 });
 

@@ -43,7 +43,7 @@ const weightRows = fc
   );
 const options = { numRuns: 1000, seed: 6 };
 
-t.test('plain formats err by at most half a step, and meet the largest weight', async () => {
+t.test('plain formats err by at most half a step, and their grid ends at the largest weight', async () => {
   const plain = formatNames.filter((name) => !formats[name].grouped);
   fc.assert(
     fc.property(fc.constantFrom(...plain), weightRows, (format, weights) => {
@@ -52,9 +52,9 @@ t.test('plain formats err by at most half a step, and meet the largest weight', 
       if (max === 0) return matrix.mantissas[0] === 0 && matrix.integers.every((q) => q === 0);
       const step = rowScale(matrix, 0);
       const values = dequantize(matrix, 0);
-      const top = Math.max(...matrix.integers.map(Math.abs));
+      const end = step * formats[format].max;
       const near = weights.every((w, i) => Math.abs(values[i]! - w) <= step * 0.500001);
-      return near && top === formats[format].max && Math.abs(step * top - max) <= max * 2 ** -30;
+      return near && end >= max * (1 - 2 ** -30) && end <= max * (1 + 2 ** -10);
     }),
     options,
   );
@@ -97,7 +97,7 @@ t.test('grouped formats err by at most half a step, or by what lies beyond the g
   );
 });
 
-t.test('the extreme of the row is met exactly, whatever its sign', async (t) => {
+t.test('the extreme of the row is the end of the grid, whatever its sign', async (t) => {
   for (const format of ['w4', 'w5', 'w6'] as const) {
     for (const sign of [1, -1]) {
       const weights = Float32Array.from(
@@ -107,7 +107,7 @@ t.test('the extreme of the row is met exactly, whatever its sign', async (t) => 
       const matrix = quantize(weights, 1, format);
       t.equal(matrix.integers[40], formats[format].min);
       t.equal(matrix.subScales![1], -127 * sign);
-      t.ok(Math.abs(dequantize(matrix, 0)[40]! - weights[40]!) <= 2 ** -24);
+      t.ok(Math.abs(dequantize(matrix, 0)[40]! - weights[40]!) <= 2 ** -10 * 0.75);
     }
   }
 });
@@ -151,7 +151,7 @@ t.test('w8t has one scale, w8 one a row', async (t) => {
   const perTensor = quantize(weights, 600, 'w8t');
   t.equal(new Set(perTensor.mantissas).size, 1);
   t.equal(perTensor.integers[2000], -127);
-  t.ok(new Set(quantize(weights, 600, 'w8').mantissas).size > 100);
+  t.ok(new Set(quantize(weights, 600, 'w8').mantissas).size > 20);
 });
 
 t.test('scales that a row multiplier cannot hold are refused', async (t) => {

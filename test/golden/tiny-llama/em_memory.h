@@ -35,8 +35,8 @@
 #define EM_CACHE_POSITIONS 10u
 
 /* Blob: tables that are not part of one op's constants. */
-#define EM_ROPE_OFFSET 9344u /* int16[10][4], Q14 */
-#define EM_TOKENIZER_OFFSET 9472u
+#define EM_ROPE_OFFSET 8128u /* int16[10][4], Q14 */
+#define EM_TOKENIZER_OFFSET 8256u
 #define EM_TOKENIZER_BYTES 300u
 
 #endif /* EM_MEMORY_H */

@@ -35,6 +35,6 @@
 #define EM_CACHE_POSITIONS 16u
 
 /* Blob: tables that are not part of one op's constants. */
-#define EM_ROPE_OFFSET 13184u /* int16[16][4], Q14 */
+#define EM_ROPE_OFFSET 11904u /* int16[16][4], Q14 */
 
 #endif /* EM_MEMORY_H */

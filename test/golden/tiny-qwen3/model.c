@@ -2,7 +2,7 @@
  * model.c - tiny-qwen3 for x86_64-avx2, plan mixed.
  *
  * 2 layers, width 16, 4 heads of 4 (2 KV), vocabulary 12, context 16.
- * Blob 13312 bytes, arena 4672 bytes.
+ * Blob 12032 bytes, arena 4672 bytes.
  *
  * Integers only: activations are int32 in Q formats that calibration chose, inputs of matrices int8 with one scale a
  * token. The arithmetic is specified in docs/arithmetic.md of embed-model. This file is the model's own: its shapes,
@@ -40,57 +40,57 @@ struct em_layer {
 
 static const struct em_layer em_layers[EM_LAYERS] = {
     { /* layer 0 */
-        .attn_norm = { .gains = 12608u, .epsilon = 755578637259143296, .floor_bits = 12, .out_shift = 33 }, /* -> Q24 */
-        .q = { .weights = 3136u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
-               .shift_base = -15 }, /* w16, Q24 -> Q24 */
-        .k = { .weights = 3776u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
-               .shift_base = -15 }, /* w16, Q24 -> Q24 */
-        .v = { .weights = 4160u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
-               .shift_base = -15 }, /* w16, Q24 -> Q24 */
-        .q_norm = { .gains = 12672u, .epsilon = 755578637259143296, .floor_bits = 11, .out_shift = 41 }, /* -> Q24 */
-        .k_norm = { .gains = 12736u, .epsilon = 755578637259143296, .floor_bits = 11, .out_shift = 34 }, /* -> Q24 */
+        .attn_norm = { .gains = 11328u, .epsilon = 755578637259143296, .floor_bits = 12, .out_shift = 33 }, /* -> Q24 */
+        .q = { .weights = 3072u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
+               .least_shift = 36 }, /* w16, Q24 -> Q24 */
+        .k = { .weights = 3648u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
+               .least_shift = 36 }, /* w16, Q24 -> Q24 */
+        .v = { .weights = 3968u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
+               .least_shift = 36 }, /* w16, Q24 -> Q24 */
+        .q_norm = { .gains = 11392u, .epsilon = 755578637259143296, .floor_bits = 11, .out_shift = 41 }, /* -> Q24 */
+        .k_norm = { .gains = 11456u, .epsilon = 755578637259143296, .floor_bits = 11, .out_shift = 34 }, /* -> Q24 */
         .attn = { .score_shift = 32 }, /* -> Q24 */
-        .o = { .weights = 4544u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
-               .shift_base = -15 }, /* w16, Q24 -> Q24 */
-        .mlp_norm = { .gains = 12800u, .epsilon = 755578637259143296, .floor_bits = 12, .out_shift = 33 }, /* -> Q24 */
-        .gate = { .weights = 5184u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
-                  .shift_base = -15 }, /* w16, Q24 -> Q24 */
-        .up = { .weights = 6016u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
-                .shift_base = -15 }, /* w16, Q24 -> Q24 */
+        .o = { .weights = 4288u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
+               .least_shift = 36 }, /* w16, Q24 -> Q24 */
+        .mlp_norm = { .gains = 11520u, .epsilon = 755578637259143296, .floor_bits = 12, .out_shift = 33 }, /* -> Q24 */
+        .gate = { .weights = 4864u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
+                  .least_shift = 36 }, /* w16, Q24 -> Q24 */
+        .up = { .weights = 5568u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
+                .least_shift = 36 }, /* w16, Q24 -> Q24 */
         .act = { .gate_frac = 24, .out_shift = 24 }, /* gate Q24 -> Q24 */
-        .down = { .weights = 6848u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
-                  .shift_base = -15 }, /* w16, Q24 -> Q24 */
+        .down = { .weights = 6272u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
+                  .least_shift = 36 }, /* w16, Q24 -> Q24 */
     },
     { /* layer 1 */
-        .attn_norm = { .gains = 12864u, .epsilon = 755578637259143296, .floor_bits = 12, .out_shift = 33 }, /* -> Q24 */
-        .q = { .weights = 7616u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
-               .shift_base = -15 }, /* w16, Q24 -> Q24 */
-        .k = { .weights = 8256u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
-               .shift_base = -15 }, /* w16, Q24 -> Q24 */
-        .v = { .weights = 8640u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
-               .shift_base = -15 }, /* w16, Q24 -> Q24 */
-        .q_norm = { .gains = 12928u, .epsilon = 755578637259143296, .floor_bits = 11, .out_shift = 41 }, /* -> Q24 */
-        .k_norm = { .gains = 12992u, .epsilon = 755578637259143296, .floor_bits = 11, .out_shift = 34 }, /* -> Q24 */
+        .attn_norm = { .gains = 11584u, .epsilon = 755578637259143296, .floor_bits = 12, .out_shift = 33 }, /* -> Q24 */
+        .q = { .weights = 6976u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
+               .least_shift = 37 }, /* w16, Q24 -> Q24 */
+        .k = { .weights = 7552u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
+               .least_shift = 37 }, /* w16, Q24 -> Q24 */
+        .v = { .weights = 7872u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
+               .least_shift = 36 }, /* w16, Q24 -> Q24 */
+        .q_norm = { .gains = 11648u, .epsilon = 755578637259143296, .floor_bits = 11, .out_shift = 41 }, /* -> Q24 */
+        .k_norm = { .gains = 11712u, .epsilon = 755578637259143296, .floor_bits = 11, .out_shift = 34 }, /* -> Q24 */
         .attn = { .score_shift = 32 }, /* -> Q24 */
-        .o = { .weights = 9024u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
-               .shift_base = -15 }, /* w16, Q24 -> Q24 */
-        .mlp_norm = { .gains = 13056u, .epsilon = 755578637259143296, .floor_bits = 12, .out_shift = 33 }, /* -> Q24 */
-        .gate = { .weights = 9664u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
-                  .shift_base = -15 }, /* w16, Q24 -> Q24 */
-        .up = { .weights = 10496u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
-                .shift_base = -15 }, /* w16, Q24 -> Q24 */
+        .o = { .weights = 8192u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
+               .least_shift = 36 }, /* w16, Q24 -> Q24 */
+        .mlp_norm = { .gains = 11776u, .epsilon = 755578637259143296, .floor_bits = 12, .out_shift = 33 }, /* -> Q24 */
+        .gate = { .weights = 8768u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
+                  .least_shift = 36 }, /* w16, Q24 -> Q24 */
+        .up = { .weights = 9472u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
+                .least_shift = 36 }, /* w16, Q24 -> Q24 */
         .act = { .gate_frac = 24, .out_shift = 24 }, /* gate Q24 -> Q24 */
-        .down = { .weights = 11328u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
-                  .shift_base = -15 }, /* w16, Q24 -> Q24 */
+        .down = { .weights = 10176u, .bias = EM_NO_BIAS, .format = EM_W16, .accumulator_shift = 0,
+                  .least_shift = 36 }, /* w16, Q24 -> Q24 */
     },
 };
 
 /* head_norm: -> Q24 */
-static const struct em_norm_op em_head_norm_op = { .gains = 13120u, .epsilon = 755578637259143296, .floor_bits = 12,
+static const struct em_norm_op em_head_norm_op = { .gains = 11840u, .epsilon = 755578637259143296, .floor_bits = 12,
                                                    .out_shift = 33 };
 /* head: w16, Q24 -> Q24 */
-static const struct em_linear_op em_head_op = { .weights = 12096u, .bias = EM_NO_BIAS, .format = EM_W16,
-                                                .accumulator_shift = 0, .shift_base = -15 };
+static const struct em_linear_op em_head_op = { .weights = 10880u, .bias = EM_NO_BIAS, .format = EM_W16,
+                                                .accumulator_shift = 0, .least_shift = 36 };
 
 _Static_assert(EM_CACHE_POSITIONS % EM_CACHE_BLOCK == 0, "the arena has the whole of the last block");
 
@@ -208,7 +208,7 @@ void em_forward(struct em_model *m, const em_i32 *ids, em_u32 tokens)
     /* x[16] = row of the token id, embed[12][16] w16, Q24 */
     const struct em_matrix embedding = em_matrix_open(m->blob + 2624u, EM_W16, 12, 16);
     for (em_u32 t = 0; t < tokens; t++) {
-        em_gather_row(&embedding, (em_u32)ids[t], 24, x + t * 16u);
+        em_gather_row(&embedding, (em_u32)ids[t], 27, x + t * 16u);
     }
     em_trace(m, -1, 0, x, 16, 0, tokens);
     for (em_u32 layer = 0; layer < EM_LAYERS && !em_is_cancelled(m); layer++) {

@@ -19,14 +19,14 @@ static struct em_matrix matrix(em_u8 **section)
     return em_matrix_open(*section, format, rows, columns);
 }
 
-/* Matrix, accumulator_shift, shift_base, first, end, tokens, whether bias, bias[rows], values: out[tokens][rows]. */
+/* Matrix, accumulator_shift, least_shift, first, end, tokens, whether bias, bias[rows], values: out[tokens][rows]. */
 static void linear_rows(void)
 {
     em_u8 *section;
     struct em_matrix m = matrix(&section);
     struct em_linear_op op = {.format = m.format};
     op.accumulator_shift = word();
-    op.shift_base = word();
+    op.least_shift = word();
     em_u32 first = count_word();
     em_u32 end = count_word();
     em_u32 tokens = count_word();
@@ -46,7 +46,7 @@ static void linear_rows(void)
     free(out);
 }
 
-/* Matrix, row, frac. */
+/* Matrix, row, least_shift. */
 static void gather_row(void)
 {
     em_u8 *section;

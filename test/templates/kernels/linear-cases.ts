@@ -6,6 +6,7 @@ import { gatherRow } from '../../../codegen/ops/embed.js';
 import { type LinearStep, multiplyQuantized } from '../../../codegen/ops/linear.js';
 import { type FormatName, formatNames, formats } from '../../../codegen/quantize/format.js';
 import { accumulatorShift, type QuantizedMatrix } from '../../../codegen/quantize/matrix.js';
+import { leastExponent } from '../../../codegen/quantize/row-scale.js';
 import { Vectors } from '../../codegen/arithmetic/vectors.js';
 import { randomMatrix } from '../../codegen/quantize/random-matrix.js';
 import { type KernelCase, operation, UNTOUCHED } from './kernel-case.js';
@@ -62,7 +63,7 @@ export function linearCase(name: string, setting: LinearSetting): KernelCase {
     multiplyQuantized(step, { integers, scale: tokenScale }, out);
     expected.push(...out.map((value, row) => (row >= first && row < end ? value : UNTOUCHED)));
   }
-  const constants = [shift, shiftBase, first, end, tokens];
+  const constants = [shift, leastExponent(matrix) + shiftBase, first, end, tokens];
   const biasWords = bias === null ? [0] : [1, ...bias];
   const input = [
     operation.linearRows,
@@ -181,7 +182,7 @@ export function gatherCase(
   const { format, rows, columns } = matrix;
   const out = new Int32Array(columns);
   gatherRow(matrix, row, frac, out);
-  const input = [operation.gatherRow, ...matrixWords(matrix, kernels), row, frac];
+  const input = [operation.gatherRow, ...matrixWords(matrix, kernels), row, leastExponent(matrix) - frac];
   return { name: `gather row ${row} of ${format} ${rows} x ${columns}`, input, expected: [...out] };
 }
 
