@@ -9,6 +9,9 @@ import type { MethodChoice } from './quantize/quantize-model.js';
 /** Most that perplexity may grow where nothing else is asked: 2 %. */
 export const MAX_LOSS = 0.02;
 
+/** Most tokens of the continuations that an acceptance compares, where nothing else is asked. */
+export const CONTINUATION_TOKENS = 48;
+
 export interface AutoOptions {
   /** Most bytes of the blob; null: as few as maxLoss allows. */
   readonly maxBytes: number | null;
@@ -16,6 +19,13 @@ export interface AutoOptions {
   readonly generations?: number;
   /** Whether the user said so: then it is told where there is too little text for it. */
   readonly asked: boolean;
+}
+
+export interface AcceptanceOptions {
+  /** Path of a file with a prompt a line; null: beginnings of windows of a text that the build reads anyway. */
+  readonly prompts: string | null;
+  /** Path of a task benchmark; null: there is none. */
+  readonly task: string | null;
 }
 
 export interface BuildOptions {
@@ -32,6 +42,8 @@ export interface BuildOptions {
   readonly maxLoss?: number;
   /** Text or .u16 file that the loss is measured on: for `auto` its first half judges plans; the second certifies. */
   readonly validation?: string | null;
+  /** Judge every gate, not the loss alone; absent or null: only the loss is judged. */
+  readonly acceptance?: AcceptanceOptions | null;
   /** How integers are found; absent: gptq. */
   readonly method?: MethodChoice;
   /** Text or .u16 file to calibrate with; null: the bundled model's, or text sampled from the model. */

@@ -3,6 +3,9 @@
 import { proveBundle } from '../deploy/prove-bundle.js';
 import type { Result } from '../deploy/result.js';
 import type { Target } from '../targets/target.js';
+import { acceptBuild } from './accept/accept-build.js';
+import type { Acceptance } from './accept/acceptance.js';
+import { readAcceptanceRequest } from './accept/acceptance-request.js';
 import { certificateFor } from './allocate/certificate-for.js';
 import { chosenDivergences, type FoundIntegers, findIntegers } from './allocate/find-integers.js';
 import { requireRoom } from './allocate/size-limit.js';
@@ -10,11 +13,16 @@ import { checkBareMetalRequest } from './bare-metal/bare-metal-request.js';
 import { buildBareMetal } from './bare-metal/build-bare-metal.js';
 import type { BuildOptions } from './build-options.js';
 import { treeHashes, writeTexts } from './bundle/bundle-files.js';
+import { bundleRecords } from './bundle/bundle-records.js';
 import { composeManifest, parameterCount } from './bundle/compose-manifest.js';
 import type { Manifest } from './bundle/manifest.js';
 import { OutputFolder } from './bundle/output-folder.js';
-import { composeQuantizationSummary } from './bundle/quantization-summary.js';
-import { type Calibration, calibrate, sampleCalibrationText } from './calibrate/calibrate.js';
+import {
+  type Calibration,
+  type CalibrationText,
+  calibrate,
+  sampleCalibrationText,
+} from './calibrate/calibrate.js';
 import { ownCalibration, readCalibration } from './calibrate/calibration-text.js';
 import { measuredWindows } from './calibrate/calibration-windows.js';
 import { completeCrystal } from './calibrate/complete-crystal.js';
@@ -47,6 +55,8 @@ export interface BuildResult {
   readonly bundle: string;
   readonly manifest: Manifest;
   readonly result: Result;
+  /** Null where only the loss was to be judged. */
+  readonly acceptance: Acceptance | null;
   readonly warnings: readonly string[];
 }
 
@@ -97,6 +107,7 @@ async function buildInto(
 
   const module = checkModuleRequest(options);
   const board = checkBareMetalRequest(options);
+  const request = readAcceptanceRequest(options, source);
   const toolchain = await provideToolchain(
     target,
     { prefer: options.toolchain, fetch: options.fetch },
@@ -129,7 +140,7 @@ async function buildInto(
     module === null
       ? undefined
       : await buildModule(output.staging, { target, module, emitted, compiled, golden }, host, context);
-  const manifest = composeManifest({
+  const composed = composeManifest({
     ...{
       source: integers.source,
       target,
@@ -144,19 +155,18 @@ async function buildInto(
     },
     files: treeHashes(output.staging),
   });
+  const built = { manifest: composed, folder: output.staging, integers, toolchain };
+  const judged = await acceptBuild(built, request, options, context);
+  const acceptance = judged?.acceptance ?? null;
+  const manifest = acceptance === null ? composed : withVerdict(composed, acceptance);
   const result = await proveBundle(output.staging, manifest, options, context);
-  const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-  const { auto, certification, statistics } = integers;
-  const records = {
-    'manifest.json': json(manifest),
-    'report/result.json': json(result),
-    'report/quantization_summary.json': json(composeQuantizationSummary(manifest, statistics, auto)),
-    ...(auto === null ? {} : { 'report/auto.json': json(auto) }),
-    ...(certification === null ? {} : { 'report/validation_report.json': json(certification) }),
-  };
-  writeTexts(host, output.staging, new Map(Object.entries(records)));
+  writeTexts(host, output.staging, bundleRecords(manifest, result, integers, judged));
   await output.commit();
-  return { bundle: output.path, manifest, result, warnings: result.warnings };
+  return { bundle: output.path, manifest, result, acceptance, warnings: result.warnings };
+}
+
+function withVerdict(manifest: Manifest, { accepted }: Acceptance): Manifest {
+  return { ...manifest, quantization: { ...manifest.quantization, accepted } };
 }
 
 /** Where the bundle goes if the user does not say. */
@@ -171,6 +181,8 @@ export interface Integers extends Pick<FoundIntegers, 'plan' | 'method' | 'compa
   readonly statistics: readonly TensorStatistics[];
   readonly quantizedSha256: string;
   readonly parameters: number;
+  /** What the ranges are from, and what weights are fitted to. */
+  readonly text: CalibrationText;
   /** What certifies the loss; null where nothing does. */
   readonly certification: ValidationReport | null;
 }
@@ -214,7 +226,7 @@ export async function toIntegers(
   const choices = { plan, method, comparison, auto, certification };
   return {
     ...{ model, source: scaled.source, calibration: scaled.calibration },
-    ...{ ...choices, statistics, quantizedSha256, parameters },
+    ...{ ...choices, text, statistics, quantizedSha256, parameters },
   };
 }
 

@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { plannedRuns } from '../deploy/planned-runs.js';
 import { proofRequests } from '../deploy/prove-bundle.js';
 import type { Target } from '../targets/target.js';
+import { acceptanceFiles } from './accept/acceptance-files.js';
+import { readAcceptanceRequest } from './accept/acceptance-request.js';
+import { planBuildAcceptance } from './accept/plan-build-acceptance.js';
 import { checkBareMetalRequest, requireBareMetalMemory } from './bare-metal/bare-metal-request.js';
 import { plannedImage } from './bare-metal/build-bare-metal.js';
 import { emitBareMetal } from './bare-metal/emit-bare-metal.js';
@@ -24,7 +27,15 @@ import { defaultOut, pruned, toIntegers } from './pipeline.js';
 import type { StageContext } from './progress.js';
 
 /** Files of a bundle whose sizes depend on the compiler and on what is measured. */
-const madeLater = ['bin/em-run', 'manifest.json', 'report/quantization_summary.json', 'report/result.json'];
+function madeLater({ auto = null, validation = null, acceptance = null }: BuildOptions): string[] {
+  const reports = [
+    'quantization_summary.json',
+    'result.json',
+    ...(auto?.asked === true ? ['auto.json'] : []),
+    ...(acceptance !== null ? acceptanceFiles : validation !== null ? ['validation_report.json'] : []),
+  ];
+  return ['bin/em-run', 'manifest.json', ...reports.map((name) => `report/${name}`)];
+}
 
 const AUTO_NOTE =
   'A plan that is searched is judged in float here; the build also compiles and runs what it tries, and may choose another.';
@@ -38,6 +49,7 @@ export async function planBuild(options: BuildOptions, context: StageContext): P
   const opened = openModelSource(options.model, options.tokenizer, completion);
   try {
     const source = pruned(opened, options, context);
+    const request = readAcceptanceRequest(options, source);
     const { path, staging } = OutputFolder.planned(options.out ?? defaultOut(source, target));
     const { toolchain, commands } = await expectedToolchain(target, {
       prefer: options.toolchain,
@@ -58,12 +70,16 @@ export async function planBuild(options: BuildOptions, context: StageContext): P
     if (board !== null) {
       requireBareMetalMemory(board, emitted.get('model.blob')!, plannedArenaBytes({ model, target }));
     }
+    const acceptance =
+      request === null
+        ? { commands: [], notes: [] }
+        : await planBuildAcceptance({ target, toolchain, singleFile, source, plan, model });
     const kept = [...emitted, ...moduleFiles, ...bareFiles].filter(
       ([name]) => !(singleFile && name === 'model.blob'),
     );
     const sizes: [string, number | null][] = [
       ...kept,
-      ...madeLater.map((name): [string, null] => [name, null]),
+      ...madeLater(options).map((name): [string, null] => [name, null]),
       ...(module?.headers ? [['module/embed_model.ko', null] as [string, null]] : []),
       ...(board === null ? [] : [[`bare-metal/${board.image.name}`, null] as [string, null]]),
     ];
@@ -83,10 +99,12 @@ export async function planBuild(options: BuildOptions, context: StageContext): P
               target,
               toolchain,
             )),
+        ...acceptance.commands,
         ...runs.commands,
       ],
       notes: [
         `The files are made in ${staging}, which is renamed when all of them are there.`,
+        ...acceptance.notes,
         ...runs.notes,
         ...(options.auto == null ? [] : [AUTO_NOTE]),
       ],

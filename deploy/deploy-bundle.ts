@@ -105,7 +105,7 @@ async function runGolden(
 
 /** A bundle whose quantization was judged too lossy, or that failed its golden runs when it was built. */
 function refuseUnaccepted(bundle: string): void {
-  for (const name of ['validation_report.json', 'result.json']) {
+  for (const name of ['acceptance.json', 'validation_report.json', 'result.json']) {
     const path = join(bundle, 'report', name);
     if (!existsSync(path)) continue;
     const record = readRecord(path);

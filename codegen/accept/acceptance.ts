@@ -7,8 +7,8 @@ export interface Acceptance {
   readonly target: string;
   readonly plan: string;
   readonly build: { readonly id: string; readonly quantizedSha256: string };
-  /** What the loss was measured on. */
-  readonly text: { readonly name: string; readonly sha256: string };
+  /** What the loss was measured on; null where it was not. */
+  readonly text: { readonly name: string; readonly sha256: string } | null;
   readonly gates: readonly Gate[];
   /** false: a gate failed. true: none did, and the loss was judged. null: the loss could not be judged. */
   readonly accepted: boolean | null;

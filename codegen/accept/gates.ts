@@ -42,8 +42,12 @@ const FEWEST_ITEMS = 50;
 
 const RESAMPLES = 10_000;
 
-/** Perplexity grows by less than the threshold with 95 % confidence. */
-export function lossGate({ lnRatio, threshold, accepted, windows, tokens }: ValidationReport): Gate {
+const open = (why: string) => ({ passed: null, found: null, figures: {}, text: `not judged: ${why}` });
+
+/** Perplexity grows by less than the threshold with 95 % confidence. `report`: or why the loss was not measured. */
+export function lossGate(report: ValidationReport | string, threshold: number): Gate {
+  if (typeof report === 'string') return { name: 'loss', limit: threshold, ...open(report) };
+  const { lnRatio, accepted, windows, tokens } = report;
   const { mean, standardError, upper95 } = lnRatio;
   const found = upper95 === null ? null : Math.expm1(upper95);
   const grown = `perplexity ${signed(100 * Math.expm1(mean))} %`;
@@ -69,13 +73,11 @@ export function meanBits(tensors: readonly ManifestTensor[]): number {
 
 /**
  * Decoding is 1.5 times as fast as with 16-bit weights: passed or failed only where the whole interval of the median ratio lies on
- * one side. `speed` is null, or a reason in words, where it was not measured.
+ * one side. `speed`: or why it was not measured.
  */
 export function speedGate(speed: PairedSpeed | string, bits: number): Gate {
   const gate = { name: 'speed', limit: FASTER } as const;
-  if (typeof speed === 'string') {
-    return { ...gate, passed: null, found: null, figures: {}, text: `not judged: ${speed}` };
-  }
+  if (typeof speed === 'string') return { ...gate, ...open(speed) };
   const { median, lower95, upper95 } = speed.ratio;
   const measured = `decodes ${median.toFixed(2)} times as fast as with 16-bit weights (${range(lower95, upper95)} in ${speed.pairs} pairs of runs)`;
   const figures = { median, lower95, upper95, pairs: speed.pairs, steps: speed.steps };
@@ -113,9 +115,12 @@ const keeps = (bits: number) =>
 
 /**
  * Greedy continuations repeat no more 4-grams than those of the float model. Single texts differ by chance, so it fails only where
- * the paired mean over prompts is above zero with 95 % confidence (bootstrap over prompts); `found` is that mean.
+ * the paired mean over prompts is above zero with 95 % confidence (bootstrap over prompts); `found` is that mean. `comparison`: or
+ * why there is none.
  */
-export function repetitionGate({ outputs }: Pick<OutputComparison, 'outputs'>): Gate {
+export function repetitionGate(comparison: Pick<OutputComparison, 'outputs'> | string): Gate {
+  if (typeof comparison === 'string') return { name: 'repetition', limit: 0, ...open(comparison) };
+  const { outputs } = comparison;
   const at = repetitionLengths.indexOf(REPETITION);
   const differences = outputs.map(
     ({ float, quantized }) => quantized.repetition[at]! - float.repetition[at]!,
@@ -139,9 +144,10 @@ export function repetitionGate({ outputs }: Pick<OutputComparison, 'outputs'>): 
   };
 }
 
-/** The quantized model solves less than two points fewer items. */
-export function taskGate({ items, float, quantized, dropPoints, ...score }: TaskScore): Gate {
-  const { onlyFloat, onlyQuantized, standardErrorPoints } = score;
+/** The quantized model solves less than two points fewer items. `score`: or why there is none. */
+export function taskGate(score: TaskScore | string): Gate {
+  if (typeof score === 'string') return { name: 'task', limit: MOST_DROP_POINTS, ...open(score) };
+  const { items, float, quantized, dropPoints, onlyFloat, onlyQuantized, standardErrorPoints } = score;
   const measured = `solves ${percent(quantized)} of ${items} items, ${percent(float)} in float`;
   const enough = items >= FEWEST_ITEMS;
   const passed = enough ? dropPoints < MOST_DROP_POINTS : null;

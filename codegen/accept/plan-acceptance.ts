@@ -9,6 +9,15 @@ import { planEvaluation } from '../evaluate/plan-evaluation.js';
 import type { StageContext } from '../progress.js';
 import { acceptanceFiles } from './acceptance-files.js';
 
+/** What em-run is started for. */
+export const ACCEPTANCE_RUNS = 'em-run goes on from every prompt, and solves every item of the task.';
+
+/** How speed is judged. `obstacle`: why this machine does not run programs of the target by itself. */
+export const speedNote = (obstacle: string | undefined) =>
+  obstacle === undefined
+    ? 'The last build has 16-bit weights and runs in turn with one that has the weights of the bundle.'
+    : `Speed is not judged: ${obstacle}.`;
+
 /** What acceptBundle would do with the same options. Reads the bundle, and throws what evaluateBundle throws. */
 export async function planAcceptance(
   bundle: string,
@@ -24,12 +33,6 @@ export async function planAcceptance(
   return {
     files: acceptanceFiles.map((name) => ({ path: join(bundle, 'report', name), bytes: null })),
     commands: planned.commands,
-    notes: [
-      ...planned.notes,
-      'em-run goes on from every prompt, and solves every item of the task.',
-      obstacle === undefined
-        ? 'The last builds, one of them with 16-bit weights, have a temporary folder each and run in turn.'
-        : `Speed is not judged: ${obstacle}.`,
-    ],
+    notes: [...planned.notes, ACCEPTANCE_RUNS, speedNote(obstacle)],
   };
 }

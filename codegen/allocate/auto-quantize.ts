@@ -21,6 +21,7 @@ import type { AutoRecord, Variant } from './auto-record.js';
 import { type AutoTexts, chooseAutoTexts } from './auto-texts.js';
 import { certify, sizeAgainst16Bit, whyNotMeasurable } from './certify.js';
 import { EmittedJudge } from './emitted-judge.js';
+import { searchAdvice } from './search-advice.js';
 import { type Matrices, type SearchResult, searchPlan } from './search-plan.js';
 import { measureSensitivities, type Sensitivity, type SensitivityInput } from './sensitivity.js';
 import { openSensitivityCache } from './sensitivity-cache.js';
@@ -154,7 +155,7 @@ class AutoRun {
         ? null
         : await certify({ ...judged, windows }, record.certification, maxLoss, size, context);
     const accepted = certification?.accepted ?? null;
-    const advice = accepted === false || !found.met ? adviceFor(maxLoss, maxBytes) : [];
+    const advice = accepted === false || !found.met ? searchAdvice(maxLoss, maxBytes) : [];
     return {
       ...{ plan, matrices, method },
       record: {
@@ -192,15 +193,4 @@ class AutoRun {
       BLOB_ALIGNMENT * graph.matrices.length
     );
   }
-}
-
-function adviceFor(maxLoss: number, maxBytes: number | null): string[] {
-  const percent = `${(100 * maxLoss).toFixed(1)} %`;
-  return [
-    maxBytes === null
-      ? `no plan up to int8 stays below ${percent} for certain: allow more with --max-loss, or give a longer --validation text`
-      : `${maxBytes} bytes are too few for a loss below ${percent}: allow more bytes`,
-    'calibrate with text like that which the model was trained on',
-    'train the checkpoint with quantization in mind, or take a larger one; weights that come quantized keep their integers',
-  ];
 }

@@ -83,7 +83,7 @@ export interface AutoRecord {
   readonly chosen: number;
   /** Of the emitted C on the certification text, used once, after everything; null without one. */
   readonly certification: ValidationReport | null;
-  /** Whether the bundle does what was asked; null where nothing was certified. */
+  /** Whether the bundle does what was asked, by all gates that were judged; null where nothing was certified. */
   readonly accepted: boolean | null;
   /** What to do where it does not. */
   readonly advice: readonly string[];

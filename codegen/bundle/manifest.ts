@@ -79,7 +79,7 @@ export interface Manifest {
     readonly comparison?: MethodComparison | null;
     /** Scales that AWQ folded into the checkpoint's weights, by place; absent where there are none. */
     readonly folds?: FoldRecord;
-    /** Whether the loss was certified to be below the limit; null or absent: nothing was certified. */
+    /** Whether the loss was certified to be below the limit, and no other gate that was judged failed; null or absent: not certified. */
     readonly accepted?: boolean | null;
     readonly certification?: Certificate | null;
     readonly bitsPerWeight: number;

@@ -1,5 +1,5 @@
 /** embed-model build: from a checkpoint to a bundle that was proved. */
-import { type AutoOptions, type BuildOptions, MAX_LOSS } from '../build-options.js';
+import { type AcceptanceOptions, type AutoOptions, type BuildOptions, MAX_LOSS } from '../build-options.js';
 import type { RangeMethod } from '../calibrate/range-methods.js';
 import { EmbedError } from '../diagnostics/error.js';
 import { namedPlans } from '../quantize/plan.js';
@@ -72,6 +72,18 @@ const options = {
     ['gptq', 'awq+gptq', 'awq', 'nearest', 'auto'],
     'gptq',
   ),
+  acceptance: flag(
+    'judge more than the loss: speed and size against 16-bit weights, repetition, and the task if there is one',
+  ),
+  prompts: text(
+    'FILE',
+    'prompts of the acceptance, one a line; --acceptance goes without saying',
+    'beginnings of 32 windows of the validation text, else of the calibration text',
+  ),
+  task: text(
+    'FILE.jsonl',
+    'task benchmark, a line {"prompt": "...", "completion": "..."} an item; --acceptance goes without saying',
+  ),
   calibration: text(
     'FILE',
     'text file, or .u16 file of token ids: shows how large activations get, and what GPTQ fits weights to',
@@ -137,6 +149,11 @@ export const build = defineCommand({
     'Then bin/em-run is run, by itself if this machine can, else under the emulator of the target. Its ' +
       'logits must have the digest that the integer reference computed: equal digests mean that every ' +
       'logit of every position is equal. If they are not, the bundle stays, and the exit code is 1.',
+    'A bundle for which a validation text was given is accepted if its loss stays below --max-loss. With --acceptance it ' +
+      'must also pass the other gates of embed-model eval --acceptance: 1.5 times as fast as with 16-bit weights, smaller ' +
+      'by what its bits promise less a tenth, no more repetition than the checkpoint in float, and less than 2 points ' +
+      'fewer items solved of the task. What this machine cannot judge says why, and does not fail. Verdicts go to ' +
+      'report/acceptance.json, both texts of every prompt to report/compare_outputs.txt.',
     'Nothing is left behind by a build that fails. With --json, the document is the result record that ' +
       'also lies in report/result.json.',
   ],
@@ -157,12 +174,19 @@ export const build = defineCommand({
       note: 'a llama2.c checkpoint for a VisionFive 2; the record goes to stdout',
     },
     {
+      command:
+        'embed-model --target x86_64-avx2 --model ./my-model --calibration train.txt --validation held-out.txt --task facts.jsonl',
+      note: 'the smallest weights that lose less than 2 %, with all gates judged and a benchmark of facts that it must still know',
+    },
+    {
       command: 'embed-model --target cortex-a72 --dry-run',
       note: 'every file with its size and every command; takes as long as quantizing does',
     },
   ],
   cleansUp: true,
-  exitCodes: { 1: 'the logits differ from the golden ones, or the compiled code did not pass its audit' },
+  exitCodes: {
+    1: 'the logits differ from the golden ones, the compiled code did not pass its audit, or the bundle is not accepted',
+  },
   async dryRun({ values, context }) {
     const { planBuild } = await import('../plan-build.js');
     return planBuild(await buildOptions(values), context);
@@ -193,6 +217,7 @@ async function buildOptions(values: OptionValues<typeof options>): Promise<Build
     plan: findPlan(values.quantize ?? 'auto', size === null ? null : groupSizes[size]),
     auto: autoOptions(values),
     maxLoss: values['max-loss'],
+    acceptance: acceptanceOptions(values),
     validation: values.validation,
     method: values.method ?? 'gptq',
     calibration: values.calibration,
@@ -239,6 +264,17 @@ function generationsOf(search: string | null, generations: number | null): numbe
   if (generations === null) return 0;
   const why = 'it says for how long plans evolve, and none does';
   throw new EmbedError('EM1202', { where: '--generations', why, fix: 'add --search evolve' });
+}
+
+/** Null where the loss alone is judged. Throws EM1208 for options that leave nothing to judge by. */
+function acceptanceOptions(values: OptionValues<typeof options>): AcceptanceOptions | null {
+  const { acceptance, prompts, task } = values;
+  const asked =
+    task !== null ? '--task' : prompts !== null ? '--prompts' : acceptance ? '--acceptance' : null;
+  if (asked === null) return null;
+  if (values['no-run']) throw exclusive(asked, '--no-run');
+  if (values['no-tokenizer'] && asked !== '--acceptance') throw exclusive(asked, '--no-tokenizer');
+  return { prompts, task };
 }
 
 /** How static scales are fixed; null where they are not static. */

@@ -1,4 +1,5 @@
 /** embed-model eval: what quantization costs a model on a text. */
+import { CONTINUATION_TOKENS } from '../build-options.js';
 import { EmbedError } from '../diagnostics/error.js';
 import type { EvaluateOptions } from '../evaluate/evaluate-bundle.js';
 import { acceptanceSummary } from './acceptance-summary.js';
@@ -40,7 +41,11 @@ const options = {
     'FILE.jsonl',
     'task benchmark, a line {"prompt": "...", "completion": "..."} an item; --acceptance goes without saying',
   ),
-  tokens: integer('most tokens of a continuation in the acceptance', { min: 1, max: contextRange.max }, 48),
+  tokens: integer(
+    'most tokens of a continuation in the acceptance',
+    { min: 1, max: contextRange.max },
+    CONTINUATION_TOKENS,
+  ),
 } as const;
 
 export const evaluate = defineCommand({

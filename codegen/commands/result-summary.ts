@@ -4,6 +4,7 @@ import type { Result } from '../../deploy/result.js';
 import type { Manifest } from '../bundle/manifest.js';
 import { printable } from '../diagnostics/printable.js';
 import type { BuildResult } from '../pipeline.js';
+import { acceptanceSummary } from './acceptance-summary.js';
 import { formatAmount, formatBytes, formatCount, formatDuration, formatRate } from './quantities.js';
 import { fieldList } from './text-table.js';
 import { whereRun } from './where-run.js';
@@ -14,18 +15,19 @@ type Row = readonly [string, string];
 const shownText = 300;
 
 /** What a build came to. */
-export function buildSummary({ bundle, manifest, result }: BuildResult): string {
+export function buildSummary({ bundle, manifest, result, acceptance }: BuildResult): string {
   const path = relativePath(bundle);
   const { architecture, name, parameters } = manifest.model;
-  return fieldList([
+  const fields = fieldList([
     ['model', printable(`${name} (${architecture}, ${formatCount(parameters)} parameters)`)],
     ['target', printable(`${result.target}, ${manifest.targetSpec.description}`)],
     ...sizeRows(result),
-    ...lossRows(manifest),
+    ...lossRows(manifest, acceptance !== null),
     ...runRows(result),
     ['bundle', printable(path)],
     ['next', printable(`embed-model run ${path} ${manifest.tokenizer ? '--prompt TEXT' : '--ids 1,2,3'}`)],
   ]);
+  return acceptance === null ? fields : `${fields}\n\n${acceptanceSummary(acceptance)}`;
 }
 
 /** What a run came to; its text was printed as it came. */
@@ -46,8 +48,8 @@ export function resultSummary(result: Result): string {
   ]);
 }
 
-/** What certifies the quantization, where something does. */
-function lossRows({ quantization }: Manifest): Row[] {
+/** What certifies the quantization, where something does. `judged`: the verdict follows, with other gates. */
+function lossRows({ quantization }: Manifest, judged: boolean): Row[] {
   const { certification = null, accepted = null } = quantization;
   if (certification === null) return [];
   const { lnRatio, tokens, text, threshold } = certification;
@@ -57,9 +59,8 @@ function lossRows({ quantization }: Manifest): Row[] {
   const limit = `limit ${percent(threshold)}`;
   const verdict = accepted === null ? 'not judged: too few windows' : accepted ? 'accepted' : 'NOT ACCEPTED';
   const where = `on ${formatAmount(tokens, 'token')} of ${printable(text.name)}`;
-  return [
-    ['loss', `perplexity +${percent(Math.expm1(lnRatio.mean))}${upper}, ${where} (${limit}): ${verdict}`],
-  ];
+  const found = `perplexity +${percent(Math.expm1(lnRatio.mean))}${upper}, ${where}`;
+  return [['loss', judged ? found : `${found} (${limit}): ${verdict}`]];
 }
 
 function sizeRows({ quantization, files, memory }: Result): Row[] {

@@ -77,7 +77,7 @@ export async function evaluateWith<T>(
     const reference = await readReference(bundle, manifest, source, context);
     const { model, matrices } = reference;
     const compared = options.integerCost ? matrices : null;
-    return await withHostBuild(target, source, manifest.plan, model, context, async (build) => {
+    return await withHostBuild({ target }, source, manifest.plan, model, context, async (build) => {
       const scores = await scoreBuild(build, source, model, windows, compared, context);
       const report = composeReport(manifest, reference.graph, text, windows, options, scores);
       return use({ manifest, source, reference, windows, build, report });

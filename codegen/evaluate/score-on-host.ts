@@ -42,7 +42,7 @@ export async function scoreOnHost(
   context: StageContext,
 ): Promise<HostScores> {
   const target = await hostTarget();
-  return withHostBuild(target, source, plan, model, context, (build) =>
+  return withHostBuild({ target }, source, plan, model, context, (build) =>
     scoreBuild(build, source, model, windows, matrices, context),
   );
 }
@@ -56,7 +56,7 @@ export async function likelihoodsOnHost(
   context: StageContext,
 ): Promise<readonly WindowLikelihood[]> {
   const target = await hostTarget();
-  return withHostBuild(target, source, plan, model, context, async (build) => {
+  return withHostBuild({ target }, source, plan, model, context, async (build) => {
     const job = { ...jobFor(build, source, model, windows, null), likelihoodOnly: true };
     return (await evaluateJob(job, context)).flatMap(({ likelihoods }) => likelihoods);
   });

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { verdictOf } from '../../../codegen/accept/acceptance.js';
+import { gateAdvice } from '../../../codegen/accept/gate-advice.js';
 import {
   type Gate,
+  type GateName,
   lossGate,
   meanBits,
   repetitionGate,
@@ -41,12 +43,12 @@ const report: ValidationReport = {
 };
 
 t.test('loss', async (t) => {
-  const gate = lossGate(report);
+  const gate = lossGate(report, 0.02);
   t.match(gate, { name: 'loss', passed: true, limit: 0.02, found: Math.expm1(0.006) });
   t.equal(gate.text, 'perplexity +0.40 %, below +0.60 % with 95 % confidence; the limit is +2.0 %');
-  t.match(lossGate({ ...report, accepted: false }), { passed: false, text: /up to \+0\.60 %/ });
+  t.match(lossGate({ ...report, accepted: false }, 0.02), { passed: false, text: /up to \+0\.60 %/ });
   const few = { ...report, windows: 5, accepted: null, lnRatio: { ...report.lnRatio, upper95: null } };
-  t.match(lossGate(few), { passed: null, found: null, text: /5 windows are too few/ });
+  t.match(lossGate(few, 0.02), { passed: null, found: null, text: /5 windows are too few/ });
 });
 
 const speed = (lower95: number | null, median: number, upper95: number | null) => ({
@@ -165,4 +167,31 @@ t.test('all gates together', async (t) => {
     text,
     'loss      passed  because\nspeed     open    because\nsize      FAILED  because\naccepted  NO: a gate failed',
   );
+});
+
+t.test('what was not measured is open, and says why', async (t) => {
+  for (const gate of [
+    lossGate('no text', 0.02),
+    speedGate('no text', 8),
+    repetitionGate('no text'),
+    taskGate('no text'),
+  ])
+    t.match(gate, { passed: null, found: null, figures: {}, text: 'not judged: no text' }, gate.name);
+  t.equal(verdictOf([lossGate('no text', 0.02), sizeGate(0.5, 8)]), null);
+});
+
+t.test('each gate that failed has its advice', async (t) => {
+  const failed = (name: GateName): Gate => ({ ...lossGate(report, 0.02), name, passed: false });
+  const names: GateName[] = ['loss', 'speed', 'size', 'repetition', 'task'];
+  for (const plan of ['auto', 'int4']) {
+    const advice = gateAdvice(names.map(failed), plan);
+    t.same(
+      advice.slice(0, -1).map((line) => line.split(':')[0]),
+      names,
+    );
+    t.match(advice.at(-1), /quantization in mind/);
+  }
+  t.equal(gateAdvice([failed('size')], 'int8').length, 1, 'training would not make it smaller');
+  t.notMatch(gateAdvice([failed('size')], 'auto').join(), /--quantize auto/, 'which was taken');
+  t.same(gateAdvice([lossGate(report, 0.02)], 'int8'), []);
 });
