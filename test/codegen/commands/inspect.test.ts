@@ -23,7 +23,7 @@ function file(t: Test, name: string, content: unknown): string {
 const blobBytes = writeBlob({
   buildId: new Uint8Array(32).fill(0xab),
   sections: [
-    { name: 'embed', format: 4, layout: 1, rows: 3, cols: 8, bytes: 24, content: new Uint8Array(24).fill(1) },
+    { name: 'embed', format: 4, layout: 5, rows: 3, cols: 8, bytes: 24, content: new Uint8Array(24).fill(1) },
     { name: 'tokenizer', format: 0, layout: 0, rows: 1, cols: 5, bytes: 5, content: new Uint8Array(5) },
     { name: 'later', format: 99, layout: 77, rows: 1, cols: 1, bytes: 1, content: new Uint8Array(1) },
   ],
