@@ -54,7 +54,7 @@ export async function acceptBuild(
     };
     return judgeModel(judged, context);
   });
-  for (const line of result.advice) context.progress.warn(line);
+  for (const line of result.acceptance.advice) context.progress.warn(line);
   return result;
 }
 

@@ -45,7 +45,7 @@ export async function acceptBundle(
     };
     return judgeModel(judged, context);
   });
-  for (const line of result.advice) context.progress.warn(line);
+  for (const line of result.acceptance.advice) context.progress.warn(line);
   writeReportFiles(bundle, acceptanceRecords(result));
   const { report, comparison } = result;
   return { ...result, report: report!, comparison: comparison! }; // an evaluation has run the model

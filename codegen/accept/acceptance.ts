@@ -12,6 +12,8 @@ export interface Acceptance {
   readonly gates: readonly Gate[];
   /** false: a gate failed. true: none did, and the loss was judged. null: the loss could not be judged. */
   readonly accepted: boolean | null;
+  /** What to do, a line for each gate that failed. */
+  readonly advice: readonly string[];
 }
 
 /** The verdict of all gates together; one that was not judged, other than the loss, does not stand in the way. */

@@ -136,7 +136,8 @@ export function repetitionGate(comparison: Pick<OutputComparison, 'outputs'> | s
   const enough = outputs.length >= FEWEST_PROMPTS;
   const measured = `${percent(quantized)} of the ${REPETITION}-grams are repeated, ${percent(float)} in float`;
   const passed = enough ? lower95 <= 0 : null;
-  const verdict = { true: 'no more', false: 'more, with 95 % confidence' }[String(passed)];
+  const notMore = quantized <= float ? 'no more' : 'no more than chance explains';
+  const verdict = { true: notMore, false: 'more, with 95 % confidence' }[String(passed)];
   return {
     ...{ name: 'repetition', passed, found: mean(differences), limit: 0 },
     figures: { float, quantized, lower95, prompts: outputs.length },

@@ -52,8 +52,6 @@ export interface AcceptanceResult {
   readonly acceptance: Acceptance;
   /** null where nothing could be run. */
   readonly comparison: OutputComparison | null;
-  /** What to do, where a gate failed. */
-  readonly advice: readonly string[];
 }
 
 /** Runs what there is to run. A gate that cannot be judged is open, and says why. */
@@ -74,11 +72,9 @@ export async function judgeModel(judged: JudgedModel, context: StageContext): Pr
   const acceptance: Acceptance = {
     ...{ schemaVersion: 1, model: manifest.model.name, target: manifest.target, plan: manifest.plan.name },
     ...{ build: manifest.build, text: report?.text ?? null, gates, accepted: verdictOf(gates) },
-  };
-  return {
-    ...{ report, acceptance, comparison: typeof comparison === 'string' ? null : comparison },
     advice: gateAdvice(gates, manifest.plan.name),
   };
+  return { report, acceptance, comparison: typeof comparison === 'string' ? null : comparison };
 }
 
 /** The records of an acceptance, by their names in the folder report of a bundle. */

@@ -102,8 +102,9 @@ async function scaleChannels(
 ): Promise<{ readonly model: CalibratedModel; readonly comparison: MethodComparison | null }> {
   const { source, graph, weights, text } = input;
   const plan = { ...namedPlans.int4!, groupSize, ...(rotate === undefined ? {} : { rotate }) };
+  const otherwise = 'channels are not scaled before GPTQ';
   const { folds, comparison } = await quantizeModel(
-    { graph, checkpoint: source.checkpoint, weights, text, plan, where: plan.name, method },
+    { ...{ graph, checkpoint: source.checkpoint, weights, text, plan, where: plan.name, method }, otherwise },
     context,
   );
   return { model: await withFolds(input, folds), comparison };

@@ -26,7 +26,7 @@ export function bundleRecords(
 }
 
 /** What a search was to find, by all gates. */
-function judgedSearch(auto: AutoRecord, { report, acceptance, advice }: AcceptanceResult): AutoRecord {
-  const { accepted } = acceptance;
+function judgedSearch(auto: AutoRecord, { report, acceptance }: AcceptanceResult): AutoRecord {
+  const { accepted, advice } = acceptance;
   return { ...auto, certification: report, accepted, advice: [...auto.advice, ...advice] };
 }

@@ -32,6 +32,14 @@ export interface SummaryVariant {
   readonly chosen: boolean;
 }
 
+/** Methods over one plan, in float, on text that no weight was fitted to. */
+export interface ComparedMethods {
+  readonly plan: string;
+  readonly positions: number;
+  /** Kullback-Leibler divergence from the checkpoint, nats a token. */
+  readonly methods: readonly { readonly method: string; readonly kld: number }[];
+}
+
 export type SummaryTensor = ManifestTensor &
   Omit<TensorStatistics, 'name'> & { readonly bitsPerWeight: number };
 
@@ -45,6 +53,8 @@ export interface QuantizationSummary {
   readonly bitsPerWeight: number;
   /** ln of the perplexity ratio that a search was to stay below; null without a search. */
   readonly maxLnRatio: number | null;
+  /** What decided which method a search fits weights by; null without a search, or where one method was asked for. */
+  readonly searchedWith: ComparedMethods | null;
   /** In the order in which they were tried; at least one. */
   readonly variants: readonly SummaryVariant[];
   /** Of the variant that was chosen, in the order of the graph. */
@@ -68,6 +78,7 @@ export function composeQuantizationSummary(
     build: { id: build.id },
     bitsPerWeight: quantization.bitsPerWeight,
     maxLnRatio: auto === null ? null : Math.log1p(auto.goal.maxLoss),
+    searchedWith: auto === null ? null : comparedBefore(manifest),
     variants: auto === null ? comparedMethods(manifest) : auto.variants.map((one, i) => tried(one, i, auto)),
     tensors: manifest.tensors.map((tensor) => ({
       ...tensor,
@@ -81,6 +92,16 @@ function measured(statistics: TensorStatistics | undefined): Omit<TensorStatisti
   if (statistics === undefined) throw new RangeError('a tensor of the manifest has no statistics');
   const { name: _, ...figures } = statistics;
   return figures;
+}
+
+function comparedBefore({ quantization: { comparison = null } }: Manifest): ComparedMethods | null {
+  if (comparison === null) return null;
+  const { plan, comparedPositions, divergence } = comparison;
+  const found = methods.flatMap((method) => {
+    const kld = divergence[method];
+    return kld === undefined ? [] : [{ method: methodNames[method], kld }];
+  });
+  return { plan, positions: comparedPositions, methods: found };
 }
 
 /** The plan with every method that was tried. */

@@ -39,8 +39,12 @@ const triedFor: Readonly<Record<MethodChoice, readonly Method[]>> = {
   auto: methods,
 };
 
+const ROUNDED = 'weights are rounded to nearest';
+
 /** What decided between the methods. */
 export interface MethodComparison {
+  /** Name of the plan whose weights were compared. */
+  readonly plan: string;
   /** Mean Kullback-Leibler divergence from the checkpoint, nats a token, of every method that was tried. */
   readonly divergence: Readonly<Partial<Record<Method, number>>>;
   /** Tokens that methods were given, and positions that were compared; no token is in both. */
@@ -68,6 +72,8 @@ export interface QuantizationInput {
   readonly where: string;
   readonly text: CalibrationText;
   readonly method: MethodChoice;
+  /** What it means where rounding to nearest does better, for a warning; absent: weights are rounded to nearest. */
+  readonly otherwise?: string;
   /** Whether methods are compared; false where it is known that GPTQ does better than rounding, absent: they are. */
   readonly compare?: boolean;
 }
@@ -90,7 +96,7 @@ export async function quantizeModel(
   if (method === 'nearest' || !coarse || cameQuantized) return nearest;
   const windows = calibrationWindows(text.ids, graph.context);
   if (windows === null) {
-    context.progress.warn(`${tooShort(text.ids.length)}: weights are rounded to nearest`);
+    context.progress.warn(`${tooShort(text.ids.length)}: ${input.otherwise ?? ROUNDED}`);
     return nearest;
   }
   const run = new MethodRun(input, planned, windows.fitted, context);
@@ -155,7 +161,7 @@ class MethodRun {
 }
 
 async function chooseMethod(
-  { graph, checkpoint, weights }: QuantizationInput,
+  { graph, checkpoint, weights, plan, otherwise = ROUNDED }: QuantizationInput,
   candidates: readonly ModelQuantization[],
   { fitted, judged }: NonNullable<ReturnType<typeof calibrationWindows>>,
   { progress, signal }: StageContext,
@@ -180,7 +186,7 @@ async function chooseMethod(
   progress.end(said);
   // What was asked for, or was there in its place, was not used.
   if (chosen.method === 'nearest' && candidates.length > 1)
-    progress.warn(`weights are rounded to nearest, which diverges less: ${said}`);
+    progress.warn(`${otherwise}, which diverges less: ${said}`);
   const fittedTokens = fitted.reduce((sum, ids) => sum + ids.length, 0);
-  return { ...chosen, comparison: { divergence, fittedTokens, comparedPositions } };
+  return { ...chosen, comparison: { plan: plan.name, divergence, fittedTokens, comparedPositions } };
 }

@@ -14,7 +14,7 @@ export function divergenceChart({ kld }: ValidationReport): string {
   const total = counts.reduce((sum, count) => sum + count, below + above);
   const xRange = [decade(first) - 0.1, decade(end) + 0.1] as const;
   const yRange = [0, (Math.max(...counts) / total) * 1.08] as const;
-  const frame = new ChartFrame(460, 222, 1, xRange, yRange);
+  const frame = new ChartFrame(460, 222, 2, xRange, yRange);
   const bars = counts.slice(first, end).map((count, i) => {
     const [from, to] = [decade(first + i), decade(first + i + 1)];
     const said = `${plain(10 ** from)} to ${plain(10 ** to)} nats: ${count} of ${total} tokens`;
@@ -43,7 +43,7 @@ function marks(kld: ValidationReport['kld'], frame: ChartFrame): string[] {
     ['most', kld.max, palette[6]],
   ] as const;
   return values.map(([name, value, color], i) => {
-    const { x, y } = frame.legendAt(i, 4);
+    const { x, y } = frame.legendAt(i, 2);
     const entry = `<line x1="${at(x)}" x2="${at(x + 12)}" y1="${at(y - 4)}" y2="${at(y - 4)}" stroke="${color}" stroke-width="2"/>${label(x + 16, y, 'axis', `${name} ${plain(value, 2)}`)}`;
     const place = Math.log10(value);
     if (!(place >= frame.xRange[0] && place <= frame.xRange[1])) return entry;

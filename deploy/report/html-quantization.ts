@@ -1,5 +1,5 @@
 /** The part of report.html about a quantization: gates, charts, variants, tensors, texts side by side. */
-import type { Gate } from '../../codegen/accept/gates.js';
+import type { Acceptance } from '../../codegen/accept/acceptance.js';
 import type { ComparedOutput, OutputComparison } from '../../codegen/accept/output-comparison.js';
 import type {
   QuantizationSummary,
@@ -26,7 +26,7 @@ export function quantizationSection({
   const title = name === undefined ? 'Quantization' : `Quantization: ${name}`;
   return `<section class="quantization"><h2>${escapeMarkup(title)}</h2>
 ${facts(summary, validation)}
-${acceptance === null ? '' : gates(acceptance.gates, acceptance.accepted)}
+${acceptance === null ? '' : gates(acceptance)}
 <div class="charts">${[
     bitsMap(summary?.tensors ?? []),
     paretoChart(summary?.variants ?? []),
@@ -42,10 +42,10 @@ function facts(summary: QuantizationSummary | null, validation: ValidationReport
   const rows: [string, string][] = [];
   if (summary !== null) {
     const megabytes = summary.tensors.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6;
-    rows.push(
-      ['plan', `${summary.plan}, ${summary.method}`],
-      ['size', `${summary.bitsPerWeight.toFixed(3)} bits a weight, matrices of ${figure(megabytes)} MB`],
-    );
+    rows.push(['plan', `${summary.plan}, ${summary.method}`], ...comparedRow(summary), [
+      'size',
+      `${summary.bitsPerWeight.toFixed(3)} bits a weight, matrices of ${figure(megabytes)} MB`,
+    ]);
   }
   if (validation !== null) {
     const { text, windows, window, tokens, reference, quantized, lnRatio, sameTop, threshold } = validation;
@@ -62,15 +62,28 @@ function facts(summary: QuantizationSummary | null, validation: ValidationReport
   return `<dl>${rows.map(([name, value]) => `<dt>${name}</dt><dd>${escapeMarkup(value)}</dd>`).join('')}</dl>`;
 }
 
-function gates(list: readonly Gate[], accepted: boolean | null): string {
+/** What decided which method a search fits weights by. */
+function comparedRow({ searchedWith }: QuantizationSummary): [string, string][] {
+  if (searchedWith === undefined || searchedWith === null) return [];
+  const { plan, methods, positions } = searchedWith;
+  const found = methods.map(({ method, kld }) => `${method} ${figure(kld)}`).join(', ');
+  return [['methods', `as ${plan}, nats a token from float: ${found}, on ${positions} tokens`]];
+}
+
+function gates({ gates: list, accepted, advice = [] }: JudgedGates): string {
   const words = { true: ['passed', 'passed'], false: ['failed', 'FAILED'], null: ['open', 'open'] } as const;
   const rows = list.map(({ name, passed, text }) => {
     const [kind, word] = words[`${passed}`];
     return `<tr><td>${escapeMarkup(name)}</td><td class="${kind}">${word}</td><td class="why">${escapeMarkup(text)}</td></tr>`;
   });
+  const lines = advice.map((line) => `<li>${escapeMarkup(line)}</li>`);
+  const todo = lines.length === 0 ? '' : `<p>What to do</p><ul>${lines.join('')}</ul>`;
   const verdict = { true: 'accepted', false: 'not accepted', null: 'not judged' }[`${accepted}`];
-  return `<h3>Gates: ${verdict}</h3><div class="wide"><table><thead><tr><th>gate</th><th>verdict</th><th>figures</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
+  return `<h3>Gates: ${verdict}</h3><div class="wide"><table><thead><tr><th>gate</th><th>verdict</th><th>figures</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>${todo}`;
 }
+
+/** Records of earlier versions have no advice. */
+type JudgedGates = Pick<Acceptance, 'gates' | 'accepted'> & Partial<Pick<Acceptance, 'advice'>>;
 
 interface Column<T> {
   readonly title: string;
@@ -155,7 +168,7 @@ const OPEN_OUTPUTS = 6;
 function outputs({ outputs: all, tokens, plan }: OutputComparison): string {
   const identical = all.filter(({ float, quantized }) => float.ids.join() === quantized.ids.join()).length;
   const lead = `${identical} of ${all.length} continuations are identical; greedy, at most ${tokens} tokens. What follows the first difference is marked.`;
-  const head = `<thead><tr><th>prompt</th><th>in float</th><th>${escapeMarkup(plan)}</th></tr></thead>`;
+  const head = `<thead><tr><th>prompt</th><th>in float</th><th>quantized: ${escapeMarkup(plan)}</th></tr></thead>`;
   const rows = (list: readonly ComparedOutput[]) =>
     `<table class="texts">${head}<tbody>${list.map(outputRow).join('')}</tbody></table>`;
   const rest = all.slice(OPEN_OUTPUTS);

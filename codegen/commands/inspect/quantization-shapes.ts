@@ -3,12 +3,20 @@ import type { Shape } from './record-shape.js';
 
 const loss: Shape = { optional: { fields: { kld: 'number|null', lnRatio: 'number|null' } } };
 
+const comparison: Shape = {
+  fields: {
+    ...{ plan: 'string', positions: 'number' },
+    methods: { list: { fields: { method: 'string', kld: 'number' } } },
+  },
+};
+
 /** report/quantization_summary.json: what was tried, and what became of every tensor. */
 export const summaryShape: Shape = {
   fields: {
     model: { fields: { name: 'string', parameters: 'number' } },
     ...{ target: 'string', plan: 'string', method: 'string', bitsPerWeight: 'number' },
     maxLnRatio: 'number|null',
+    searchedWith: { optional: comparison }, // summaries of earlier versions have none
     variants: {
       list: {
         fields: {
@@ -29,11 +37,12 @@ export const summaryShape: Shape = {
   },
 };
 
-/** report/acceptance.json: the gates of eval --acceptance. */
+/** report/acceptance.json: the gates of build --acceptance and eval --acceptance. */
 export const acceptanceShape: Shape = {
   fields: {
     ...{ model: 'string', target: 'string', plan: 'string' },
     gates: { list: { fields: { name: 'string', passed: 'boolean|null', text: 'string' } } },
     accepted: 'boolean|null',
+    advice: { optional: { list: 'string' } }, // acceptances of earlier versions have none
   },
 };

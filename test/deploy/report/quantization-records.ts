@@ -46,6 +46,7 @@ export function records(layers: number): QuantizationRecords {
     summary: {
       ...{ schemaVersion: 1, model: { name: hostile, parameters: 1e6 }, target: 'cortex-a72', plan: 'auto' },
       ...{ method: 'GPTQ', build: { id: 'ab'.repeat(32) }, bitsPerWeight: 5.4, maxLnRatio: Math.log(1.02) },
+      searchedWith: { plan: 'int4', positions: 1016, methods: [{ method: hostile, kld: 0.0679 }] },
       variants: [
         variant(5.2, 0.02, { predictedKld: 0.015 }),
         variant(5.6, 0.011, { chosen: true, emitted: { kld: 0.013, lnRatio: 0.015, positions: 1000 } }),
@@ -80,6 +81,7 @@ export function records(layers: number): QuantizationRecords {
         { name: 'size', passed: false, found: 2, limit: 2.5, figures: {}, text: 'too large' },
       ],
       accepted: false,
+      advice: [`size: ${hostile}`],
     },
     comparison: {
       ...{ schemaVersion: 1, model: 'm', plan: hostile, build: { id: '' }, tokens: 8 },

@@ -74,6 +74,11 @@ t.test('what is on the page', async (t) => {
     'perplexity</dt><dd>7.3890 in float, 7.4600 quantized: +1.01 %, below +1.21 % with 95 % confidence',
   );
   t.match(html, /<tr class="chosen"><td>2\. first allocation \(chosen\)/);
+  t.match(
+    html,
+    /methods<\/dt><dd>as int4, nats a token from float: &lt;script&gt;.* 0\.0679, on 1016 tokens/,
+  );
+  t.match(html, '<p>What to do</p><ul><li>size: &lt;script');
   t.match(html, 'All 13 tensors');
   t.match(html, '4 of 9 continuations are identical');
   t.match(html, '<td>3 <mark>4 5</mark></td><td>3 <mark>9</mark></td>');
