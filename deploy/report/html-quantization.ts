@@ -29,7 +29,7 @@ ${facts(summary, validation)}
 ${acceptance === null ? '' : gates(acceptance)}
 <div class="charts">${[
     bitsMap(summary?.tensors ?? []),
-    paretoChart(summary?.variants ?? []),
+    paretoChart(summary?.variants ?? [], summary?.maxLnRatio ?? null),
     validation === null ? '' : divergenceChart(validation),
     sqnrChart(summary?.tensors ?? []),
   ].join('\n')}</div>
@@ -134,7 +134,7 @@ function variantTable({ variants }: QuantizationSummary): string {
   ];
   const isMeasured = variants.some((one) => measuredKld(one) !== null);
   const note = isMeasured
-    ? 'KL divergence from the checkpoint in float, nats a token: as the sum of sensitivities predicts, of the quantized weights in float, of the emitted C.'
+    ? 'KL divergence from the checkpoint in float, nats a token: as the sum of sensitivities predicts, of the quantized weights in float, of the emitted C ("-": only its perplexity was measured).'
     : 'One plan, one method: nothing was compared.';
   return `<h3>Variants tried</h3><p class="unit">${note}</p>${table(columns, variants, ({ chosen }) => (chosen ? 'chosen' : ''))}`;
 }

@@ -146,11 +146,11 @@ t.test('the front of size and loss', async (t) => {
   t.same(front(), []);
   const emitted = { emitted: { kld: 0.05, lnRatio: 0.05, positions: 1 } };
   t.same(
-    paretoFront([variant(6, 0.01, emitted), variant(5, 0.02)]).map(({ kld }) => kld),
+    paretoFront([variant(6, 0.01, emitted), variant(5, 0.02)]).map(({ value }) => value),
     [0.02, 0.01],
     'in float, as long as not all were measured on the emitted C',
   );
-  t.same(paretoFront([variant(6, 0.01, emitted)])[0]?.kld, 0.05);
+  t.same(paretoFront([variant(6, 0.01, emitted)])[0]?.value, 0.05);
   const sizes = fc.array(fc.tuple(fc.integer({ min: 4, max: 9 }), fc.integer({ min: 1, max: 9 })), {
     maxLength: 20,
   });
@@ -160,14 +160,37 @@ t.test('the front of size and loss', async (t) => {
       const isBeaten = (bits: number, kld: number) =>
         list.some(([b, k]) => b <= bits && k <= kld && (b < bits || k < kld));
       const best = new Set(list.filter((one) => !isBeaten(...one)).map(String));
-      const found = chosen.map(({ variant, kld }) => String([variant.bitsPerWeight, kld]));
+      const found = chosen.map(({ variant, value }) => String([variant.bitsPerWeight, value]));
       return found.length === best.size && found.every((one) => best.has(one));
     }),
   );
-  const chart = paretoChart(records(1).summary!.variants);
+  const { variants, maxLnRatio } = records(1).summary!;
+  const chart = paretoChart(variants, maxLnRatio);
   t.match(chart, /<polyline points="[\d., ]+"/);
   t.equal(count(chart, /<circle[^>]*r="8"/g), 1, 'one is chosen');
-  t.equal(paretoChart([variant(5, null)]), '');
+  t.match(chart, /growth of perplexity .*>2 %<.*stroke-dasharray="4 3".*>limit</s);
+  t.match(
+    chart,
+    '2. first allocation, GPTQ: 5.600 bits a weight, 5600 bytes; in float 1.11 %; emitted C 1.51 %',
+  );
+  t.notMatch(chart, />predicted</, 'nothing predicts it');
+  t.equal(count(paretoChart(variants, null), /stroke-dasharray/g), 0);
+  const unknown = variants.map(({ float, ...one }) => ({
+    ...one,
+    float: { ...float!, lnRatio: null },
+    emitted: null,
+  }));
+  const diverging = paretoChart(unknown, maxLnRatio);
+  t.match(diverging, /KL divergence from float.*>predicted</s, 'where perplexity was not measured of all');
+  t.equal(count(diverging, /stroke-dasharray/g), 0, 'the limit is one of the loss');
+  const far = paretoChart(
+    [variant(5, 0.1, { float: { kld: 0.1, lnRatio: 1e300, positions: 1 } })],
+    maxLnRatio,
+  );
+  t.match(far, 'KL divergence from float');
+  t.notMatch(far, /NaN|Infinity/);
+  t.equal(paretoChart([variant(5, null)], null), '');
+  t.equal(paretoChart([], maxLnRatio), '');
 });
 
 t.test('divergence: a bar a bin', async (t) => {
