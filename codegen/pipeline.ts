@@ -28,7 +28,7 @@ import { measuredWindows } from './calibrate/calibration-windows.js';
 import { completeCrystal } from './calibrate/complete-crystal.js';
 import type { FloatWeights } from './calibrate/float-evaluator.js';
 import { checkpointWeights } from './calibrate/float-weights.js';
-import { createLinearAlgebra, type LinearAlgebra } from './calibrate/linear-algebra.js';
+import { createLinearAlgebra } from './calibrate/linear-algebra.js';
 import { measureTensors } from './calibrate/measure-tensors.js';
 import { provideNativeLibrary } from './calibrate/native/provide-native-library.js';
 import { type ModelSource, openModelSource } from './checkpoint/model-source.js';
@@ -47,6 +47,7 @@ import { type IntegerModel, lower } from './lower/lower.js';
 import { buildModule, checkModuleRequest, prepareModule } from './module/build-module.js';
 import type { StageContext } from './progress.js';
 import { quantizedHash } from './quantize/matrix.js';
+import { turnKeys } from './quantize/rotary/search-pair-turns.js';
 import type { TensorStatistics } from './quantize/tensor-statistics.js';
 import { describePruning, pruneToText } from './vocabulary/prune-vocabulary.js';
 
@@ -175,7 +176,7 @@ export const defaultOut = (source: ModelSource, target: Target) => `${source.nam
 /** What `toIntegers` makes of a checkpoint. */
 export interface Integers extends Pick<FoundIntegers, 'plan' | 'method' | 'comparison' | 'auto'> {
   readonly model: IntegerModel;
-  /** The model that these are the integers of: the one that was given, or with scales of channels folded into it. */
+  /** The model that these are the integers of: the one that was given, or with turns and scales folded into it. */
   readonly source: ModelSource;
   readonly calibration: Calibration;
   readonly statistics: readonly TensorStatistics[];
@@ -201,10 +202,12 @@ export async function toIntegers(
   if (maxBytes !== null) requireRoom(graph, options.target, maxBytes); // before minutes of calibration
   if (measure) await provideNativeLibrary(parameterCount(graph), context);
   const weights = checkpointWeights(checkpoint, graph);
-  const { calibration, text } = await calibrateModel(graph, source, weights, options, context);
+  const text = await calibrationTextFor(graph, source, weights, options, context);
+  const turned = await turnKeys(source, graph, weights, text, createLinearAlgebra(), context);
   const recalibrate = (other: FloatWeights) =>
     calibrate(graph, other, createLinearAlgebra(), text, context, options.staticActivations);
-  const given = { source, graph, weights, calibration, text, recalibrate };
+  const calibration = await recalibrate(turned.weights);
+  const given = { ...turned, graph, calibration, text, recalibrate };
   const found = await findIntegers(given, options, measure, context);
   const { matrices, model: scaled } = found;
   const windows = measuredWindows(text.ids, graph.context);
@@ -230,15 +233,14 @@ export async function toIntegers(
   };
 }
 
-/** Calibrates with the user's text, the model's own, or text sampled from the model, in that order. */
-async function calibrateModel(
+/** The user's text, the model's own, or text sampled from the model, in that order. */
+async function calibrationTextFor(
   graph: Graph,
   source: ModelSource,
   weights: FloatWeights,
   options: BuildOptions,
   context: StageContext,
-) {
-  const algebra: LinearAlgebra = createLinearAlgebra();
+): Promise<CalibrationText> {
   const own = () => ownCalibration(source.path, graph.vocabSize);
   // Ids that lie beside a checkpoint are those of its whole vocabulary.
   const file = options.calibration ?? options.pruneVocab ?? null;
@@ -246,13 +248,7 @@ async function calibrateModel(
     const why = 'holds ids of the whole vocabulary, and this one is pruned';
     throw new EmbedError('EM1140', { where: file, why });
   }
-  const text =
-    file === null
-      ? (own() ??
-        (await sampleCalibrationText(graph, weights, algebra, source.checkpoint.config.bosId, context)))
-      : readCalibration(file, source.tokenizer, graph.vocabSize);
-  return {
-    text,
-    calibration: await calibrate(graph, weights, algebra, text, context, options.staticActivations),
-  };
+  if (file !== null) return readCalibration(file, source.tokenizer, graph.vocabSize);
+  const { bosId } = source.checkpoint.config;
+  return own() ?? sampleCalibrationText(graph, weights, createLinearAlgebra(), bosId, context);
 }

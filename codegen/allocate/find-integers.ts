@@ -79,7 +79,7 @@ export async function findIntegers(
     if (validation === null) {
       context.progress.warn('nothing is certified: --validation FILE gives a text to measure the loss on');
     }
-    return { ...scaled, ...namedAsScaled(found, scaled.model.source.folds), solved: null };
+    return { ...scaled, ...namedAs(found, scaled.model !== input), solved: null };
   }
   context.progress.warn(`${tooShort(text.ids.length)}: auto is ${plan.name} without more --calibration text`);
   return quantize(plan, true);
@@ -110,11 +110,11 @@ async function scaleChannels(
   return { model: await withFolds(input, folds), comparison };
 }
 
-/** What a search found, its methods named after the scales that it began with. */
-function namedAsScaled(found: AutoQuantization, folds: Folds | undefined) {
+/** What a search found, its methods named after the scales that it began with, if it did. */
+function namedAs(found: AutoQuantization, scaled: boolean) {
   const { plan, matrices, method, record } = found;
   const named = (one: Variant['method']): Variant['method'] => (one === 'gptq' ? 'awq+gptq' : 'awq');
-  if (folds === undefined) return { plan, matrices, method, auto: record };
+  if (!scaled) return { plan, matrices, method, auto: record };
   const variants = record.variants.map((variant) => ({ ...variant, method: named(variant.method) }));
   return { plan, matrices, method: named(method), auto: { ...record, variants } };
 }

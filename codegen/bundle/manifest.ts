@@ -77,7 +77,7 @@ export interface Manifest {
     readonly method: string;
     /** What decided between methods; null where only one was tried. */
     readonly comparison?: MethodComparison | null;
-    /** Scales that AWQ folded into the checkpoint's weights, by place; absent where there are none. */
+    /** Turns of keys and scales of AWQ that were folded into the weights, by place; absent where there are none. */
     readonly folds?: FoldRecord;
     /** Whether the loss was certified to be below the limit, and no other gate that was judged failed; null or absent: not certified. */
     readonly accepted?: boolean | null;

@@ -26,7 +26,7 @@ export interface ModelSource {
   readonly bosId: number | null;
   /** Where the vocabulary was pruned: which tokens of the checkpoint there are. */
   readonly vocabulary?: KeptVocabulary;
-  /** Where scales of channels were folded into its weights: which ones. */
+  /** What was folded into its weights, if anything was. */
   readonly folds?: Folds;
 }
 

@@ -36,7 +36,7 @@ export interface EvaluationTask extends ScoredWindows {
   readonly kept: Int32Array | null;
   /** What a .crystal file lacks, as the bundle was built with it. */
   readonly completion: CrystalCompletion | null;
-  /** Scales of channels that the quantized matrices were made with. */
+  /** What was folded into the weights before they were quantized. */
   readonly folds: Folds;
   readonly context: number;
   readonly vocabSize: number;

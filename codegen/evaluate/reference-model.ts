@@ -17,6 +17,7 @@ import { foldedSource } from '../quantize/awq/folded-source.js';
 import { parseFolds } from '../quantize/awq/folds.js';
 import { type QuantizedMatrix, quantizedHash } from '../quantize/matrix.js';
 import { parsePlan } from '../quantize/plan.js';
+import { rotaryPlaces } from '../quantize/rotary/rotary-places.js';
 import { pruneToIds } from '../vocabulary/prune-vocabulary.js';
 import { readBundleMatrices } from './bundle-matrices.js';
 
@@ -58,11 +59,12 @@ export function openReferenceSource(manifest: Manifest, modelPath: string | null
   }
 }
 
-/** The source with the scales of channels that the bundle was made with. Throws EM1401 for such as the model cannot have. */
+/** The source with what was folded into it when the bundle was made. Throws EM1401 for such as the model cannot have. */
 function withFolds(source: ModelSource, { quantization, plan }: Manifest): ModelSource {
   if (quantization.folds === undefined) return source;
   const graph = buildGraph(source.checkpoint, 1, plan.rotate);
-  return foldedSource(source, graph, parseFolds(quantization.folds, foldPlaces(graph), 'manifest.json'));
+  const places = [...foldPlaces(graph), ...rotaryPlaces(graph)];
+  return foldedSource(source, graph, parseFolds(quantization.folds, places, 'manifest.json'));
 }
 
 /**

@@ -1,18 +1,22 @@
-/** A checkpoint with scales of channels folded into its weights. */
+/** A checkpoint with scales of channels and turns of rotary pairs folded into its weights. */
 import type { Checkpoint, TensorInfo } from '../../checkpoint/checkpoint.js';
 import type { DecoderConfig } from '../../checkpoint/config.js';
 import type { Graph } from '../../graph/graph.js';
+import { type PairTurns, pairTurns, turnedRows } from '../rotary/pair-turns.js';
+import { rotaryPlaces } from '../rotary/rotary-places.js';
 import { foldPlaces } from './fold-places.js';
 import { type Folds, scaleOf } from './folds.js';
 
-/** Factors of a tensor's rows, of a vector's values, and of a matrix's columns. */
+/** Factors of a tensor's rows, of a vector's values, and of a matrix's columns; what mixes its rows or values pair by pair. */
 interface Factors {
   rows: Float64Array | null;
   columns: Float64Array | null;
+  turns: PairTurns | null;
 }
 
 /**
- * Computes what `base` does, up to rounding: columns of the matrices behind a place are multiplied, what is before it is divided.
+ * Computes what `base` does, up to rounding: columns of the matrices behind a place are multiplied, what is before it is divided;
+ * pairs of keys and queries are turned alike, scales of keys divide queries.
  * Weights that came as integers must not be folded: their grid would be lost.
  */
 export class FoldedCheckpoint implements Checkpoint {
@@ -37,10 +41,17 @@ export class FoldedCheckpoint implements Checkpoint {
         this.#factorsOf(tensors.get(one)!).rows = factors.map((factor) => 1 / factor);
       for (const one of multiplied) this.#factorsOf(tensors.get(one)!).columns = factors;
     }
+    for (const place of rotaryPlaces(graph)) {
+      const steps = folds.get(place.name);
+      if (steps === undefined) continue;
+      const turns = pairTurns(place, steps);
+      for (const one of place.keys) this.#factorsOf(tensors.get(one)!).turns = turns.keys;
+      for (const one of place.queries) this.#factorsOf(tensors.get(one)!).turns = turns.queries;
+    }
   }
 
   #factorsOf(tensor: string): Factors {
-    const found = this.#factors.get(tensor) ?? { rows: null, columns: null };
+    const found = this.#factors.get(tensor) ?? { rows: null, columns: null, turns: null };
     this.#factors.set(tensor, found);
     return found;
   }
@@ -62,10 +73,12 @@ export class FoldedCheckpoint implements Checkpoint {
   }
 
   readRows(name: string, firstRow: number, rowCount: number): Float32Array {
-    const values = this.base.readRows(name, firstRow, rowCount);
     const factors = this.#factors.get(name);
-    if (factors === undefined || rowCount === 0) return values;
-    const { rows, columns } = factors;
+    if (factors === undefined || rowCount === 0) return this.base.readRows(name, firstRow, rowCount);
+    const { rows, columns, turns } = factors;
+    const read = (first: number, count: number) => this.base.readRows(name, first, count);
+    const values = turns === null ? read(firstRow, rowCount) : turnedRows(read, turns, firstRow, rowCount);
+    if (rows === null && columns === null) return values;
     const width = values.length / rowCount;
     return values.map(
       (value, i) => value * (rows?.[firstRow + Math.floor(i / width)] ?? 1) * (columns?.[i % width] ?? 1),

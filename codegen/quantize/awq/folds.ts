@@ -1,12 +1,14 @@
-/** Scales of channels, as they are searched, written down and folded into weights. */
+/** Scales of channels and turns of rotary pairs, as they are searched, written down and folded into weights. */
 import { EmbedError } from '../../diagnostics/error.js';
-import type { FoldPlace } from './fold-places.js';
 
 /** Steps of a scale in an octave: what is written down are whole steps, so that a bundle's folded weights can be made again. */
 export const STEPS_PER_OCTAVE = 16;
-const MOST_STEPS = 127;
+export const MOST_STEPS = 127;
 
-/** int8[channels] by place: channel c is scaled by 2^(steps[c] / 16). A place that is not there is not scaled. */
+/**
+ * int8[channels] by place: channel c is scaled by 2^(steps[c] / 16), where channels are scaled (fold-places.ts); for keys, scales and
+ * angles of pairs (rotary/pair-turns.ts). Nothing is folded into a place that is not there.
+ */
 export type Folds = ReadonlyMap<string, Int8Array>;
 
 export const scaleOf = (steps: number): number => 2 ** (steps / STEPS_PER_OCTAVE);
@@ -19,6 +21,12 @@ export function stepsOf(scales: Float64Array): Int8Array {
   });
 }
 
+/** What all places have in common. */
+export interface Place {
+  readonly name: string;
+  readonly channels: number;
+}
+
 /** Folds in a manifest: base64 of the int8 of each place. */
 export type FoldRecord = Readonly<Record<string, string>>;
 
@@ -27,13 +35,13 @@ export function foldRecord(folds: Folds): FoldRecord {
 }
 
 /** Reads a record. Throws EM1401 naming `where` for places that the model does not have, and for other numbers of channels. */
-export function parseFolds(record: FoldRecord, places: readonly FoldPlace[], where: string): Folds {
+export function parseFolds(record: FoldRecord, places: readonly Place[], where: string): Folds {
   const folds = Object.entries(record).map(([name, text]) => {
     const place = places.find((one) => one.name === name);
     if (place === undefined) throw damaged(where, `nothing can be folded into ${name}`);
     const steps = new Int8Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer);
     const fits = steps.length === place.channels && !steps.includes(-MOST_STEPS - 1);
-    if (!fits) throw damaged(where, `scales of ${name} are not those of ${place.channels} channels`);
+    if (!fits) throw damaged(where, `what is folded into ${name} is not of ${place.channels} channels`);
     return [name, steps] as const;
   });
   return new Map(folds);
