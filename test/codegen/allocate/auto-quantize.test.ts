@@ -124,7 +124,7 @@ t.test('auto', { skip: obstacle }, async (t) => {
   });
 
   await t.test('allocations evolve where that is asked for, and the record holds everyone', async (t) => {
-    const auto = { maxBytes: 16_700, generations: 3, asked: true };
+    const auto = { maxBytes: 14_500, generations: 3, asked: true };
     const evolve = (name: string) => build(options(name, { auto, run: false }), quietContext());
     const { bundle, manifest } = await evolve('evolved');
     t.ok(manifest.memory.blobBytes <= auto.maxBytes);
