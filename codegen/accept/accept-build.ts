@@ -14,7 +14,7 @@ import { withHostBuild } from '../evaluate/host-build.js';
 import { hostTarget } from '../evaluate/host-target.js';
 import type { Integers } from '../pipeline.js';
 import type { StageContext } from '../progress.js';
-import { takePrompts } from './acceptance-prompts.js';
+import { type PromptSet, takePrompts } from './acceptance-prompts.js';
 import type { AcceptanceRequest } from './acceptance-request.js';
 import { type AcceptanceResult, type HostProgram, judgeModel } from './judge-model.js';
 
@@ -44,12 +44,10 @@ export async function acceptBuild(
       ? ((await whyNotMeasurable()) ?? 'there is no --validation text')
       : { ...certification, sizeAgainst16Bit: size };
   const result = await withProgram(built, options, context, (build) => {
-    const { tokenizer } = source;
-    const taken = () => takePrompts(promptWindows(integers, options), tokenizer);
     const judged = {
       ...{ manifest, source, build, report, task: request.task, tokens: CONTINUATION_TOKENS },
       ...{ sizeAgainst16Bit: size, threshold: options.maxLoss ?? MAX_LOSS },
-      prompts: typeof build === 'string' ? [] : (request.prompts ?? taken()),
+      ...(typeof build === 'string' ? noPrompts : promptsFor(request, integers, options)),
       reference: { graph, weights: checkpointWeights(source.checkpoint, graph), model },
     };
     return judgeModel(judged, context);
@@ -83,6 +81,13 @@ async function withProgram<T>(
   const machine = choice === 'for the target' ? { target, toolchain } : { target: await hostTarget() };
   const { source, plan, model } = integers;
   return withHostBuild(machine, source, plan, model, context, use);
+}
+
+const noPrompts: PromptSet = { prompts: [], further: [] };
+
+function promptsFor({ prompts }: AcceptanceRequest, integers: Integers, options: BuildOptions): PromptSet {
+  if (prompts !== null) return { prompts, further: [] };
+  return takePrompts(promptWindows(integers, options), integers.source.tokenizer);
 }
 
 /** Of a calibration text: ids of a window at most, and windows that there are at least, if it has two ids for each. */

@@ -39,8 +39,9 @@ export async function acceptBundle(
     const judged = {
       ...session,
       ...{ tokens, threshold, sizeAgainst16Bit: report.sizeAgainst16Bit },
-      prompts:
-        prompts === null ? takePrompts(windows, tokenizer) : readPrompts(prompts, tokenizer, positions),
+      ...(prompts === null
+        ? takePrompts(windows, tokenizer)
+        : { prompts: readPrompts(prompts, tokenizer, positions), further: [] }),
       task: task === null ? null : readTask(task, tokenizer, positions),
     };
     return judgeModel(judged, context);

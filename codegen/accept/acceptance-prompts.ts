@@ -14,8 +14,9 @@ export interface Prompt {
 
 const MOST_BYTES = 1 << 20;
 const MOST_PROMPTS = 1000;
-/** Prompts that are taken of an evaluation text, and ids of each. */
+/** Prompts that are taken of an evaluation text, further ones behind each of them, and ids of each. */
 const TAKEN_PROMPTS = 32;
+const FURTHER_PLACES = 3;
 const TAKEN_IDS = 16;
 
 /**
@@ -42,14 +43,30 @@ export function readPrompts(path: string, tokenizer: TokenizerModel | null, cont
   return prompts;
 }
 
-/** Beginnings of windows of the evaluation text, spread evenly over it: 32 of 16 ids, or of half a window where that is less. */
-export function takePrompts({ ids, window }: EvaluationWindows, tokenizer: TokenizerModel | null): Prompt[] {
+/** Prompts that outputs are compared behind. */
+export interface PromptSet {
+  readonly prompts: readonly Prompt[];
+  /** What to go on with where those alone would fail a model, by chance maybe. */
+  readonly further: readonly Prompt[];
+}
+
+/**
+ * Beginnings of windows of the evaluation text, spread evenly over it: 32 of 16 ids, or of half a window where that is less. The
+ * further ones begin at three places between each and the next, if there is room for them.
+ */
+export function takePrompts({ ids, window }: EvaluationWindows, tokenizer: TokenizerModel | null): PromptSet {
   const windows = ids.length / window;
   const count = Math.min(TAKEN_PROMPTS, windows);
   const length = Math.max(1, Math.min(TAKEN_IDS, window >> 1));
-  return Array.from({ length: count }, (_, i) => {
-    const at = Math.floor((i * windows) / count) * window;
-    const own = [...ids.subarray(at, at + length)];
+  const begins = Array.from({ length: count }, (_, i) => Math.floor((i * windows) / count) * window);
+  const step = Math.floor(Math.floor(windows / count) * (window / (FURTHER_PLACES + 1)));
+  const places = step < length ? [] : Array.from({ length: FURTHER_PLACES }, (_, k) => (k + 1) * step);
+  const promptAt = (begin: number) => {
+    const own = [...ids.subarray(begin, begin + length)];
     return { text: tokenizer === null ? null : decodeTokens(tokenizer, own), ids: own };
-  });
+  };
+  return {
+    prompts: begins.map(promptAt),
+    further: begins.flatMap((begin) => places.map((place) => promptAt(begin + place))),
+  };
 }

@@ -9,7 +9,7 @@ import type { ValidationReport } from '../evaluate/validation-report.js';
 import type { StageContext } from '../progress.js';
 import { type Acceptance, verdictOf } from './acceptance.js';
 import type { acceptanceFiles } from './acceptance-files.js';
-import type { Prompt } from './acceptance-prompts.js';
+import type { Prompt, PromptSet } from './acceptance-prompts.js';
 import { continueGreedily, firstChoices } from './float-continuation.js';
 import { gateAdvice } from './gate-advice.js';
 import { lossGate, meanBits, repetitionGate, sizeGate, speedGate, taskGate } from './gates.js';
@@ -27,12 +27,10 @@ import { scoreTask, type TaskScore } from './task-score.js';
 /** Programs of the model's integers that this machine runs. */
 export type HostProgram = Pick<HostBuild, 'target' | 'toolchain' | 'binary' | 'blob'>;
 
-export interface JudgedModel {
+export interface JudgedModel extends PromptSet {
   readonly manifest: Manifest;
   readonly source: ModelSource;
   readonly reference: Pick<ReferenceModel, 'graph' | 'weights' | 'model'>;
-  /** At least one where there is a build. */
-  readonly prompts: readonly Prompt[];
   /** null: there is no task benchmark. */
   readonly task: readonly TaskItem[] | null;
   /** Most tokens of a continuation. */
@@ -54,7 +52,7 @@ export interface AcceptanceResult {
   readonly comparison: OutputComparison | null;
 }
 
-/** Runs what there is to run. A gate that cannot be judged is open, and says why. */
+/** Runs what there is to run; there is a prompt where there is a build. A gate that cannot be judged is open, and says why. */
 export async function judgeModel(judged: JudgedModel, context: StageContext): Promise<AcceptanceResult> {
   const { manifest, build, task, sizeAgainst16Bit, threshold } = judged;
   const measured = typeof build === 'string' ? unmeasured(build) : await measure(judged, build, context);
@@ -111,12 +109,31 @@ async function measure(judged: JudgedModel, build: HostProgram, context: StageCo
   return { comparison, score, speed };
 }
 
+/** One set of prompts in twenty fails a model that repeats itself no more: then the further ones have their say, too. */
 async function compareOutputs(
-  { manifest, source, reference, prompts, tokens }: JudgedModel,
+  judged: JudgedModel,
+  build: HostProgram,
+  float: FloatEvaluator,
+  context: StageContext,
+): Promise<OutputComparison> {
+  const { manifest, prompts, further, tokens } = judged;
+  const compare = (some: readonly Prompt[]) => continueAll(some, judged, build, float, context);
+  const first = await compare(prompts);
+  const isDoubtful = further.length > 0 && repetitionGate({ outputs: first }).passed === false;
+  const outputs = isDoubtful ? [...first, ...(await compare(further))] : first;
+  const { model, plan, build: identity } = manifest;
+  return {
+    ...{ schemaVersion: 1, model: model.name, plan: plan.name, build: { id: identity.id }, tokens, outputs },
+  };
+}
+
+async function continueAll(
+  prompts: readonly Prompt[],
+  { source, reference, tokens }: JudgedModel,
   build: HostProgram,
   float: FloatEvaluator,
   { progress, signal }: StageContext,
-): Promise<OutputComparison> {
+): Promise<ComparedOutput[]> {
   const { tokenizer, checkpoint } = source;
   const { eosIds } = checkpoint.config;
   const outputs: ComparedOutput[] = [];
@@ -133,10 +150,7 @@ async function compareOutputs(
     progress.advance(1);
   }
   progress.end(`${prompts.length} prompts`);
-  const { model, plan, build: identity } = manifest;
-  return {
-    ...{ schemaVersion: 1, model: model.name, plan: plan.name, build: { id: identity.id }, tokens, outputs },
-  };
+  return outputs;
 }
 
 /** A continuation up to the first token that ends a text. */

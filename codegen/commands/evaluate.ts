@@ -61,7 +61,8 @@ export const evaluate = defineCommand({
     'With --acceptance the bundle must also decode 1.5 times as fast as the same model with 16-bit weights ' +
       '(eleven pairs of runs on one thread; judged only where the bundle is for this machine, and where the ' +
       'interval of their median is on one side of the limit), be smaller than that by what its bits promise ' +
-      'less a tenth, and repeat no more 4-grams in greedy continuations than the checkpoint in float; of a ' +
+      'less a tenth, and repeat no more 4-grams in greedy continuations than the checkpoint in float (where those behind ' +
+      '32 prompts would fail it, those behind 96 more are looked at, too); of a ' +
       'task benchmark of at least 50 items it may solve less than 2 points fewer. A gate that is not judged ' +
       'says why, and does not fail. Verdicts and figures go to report/acceptance.json, both continuations ' +
       'of every prompt side by side to report/compare_outputs.json and .txt.',

@@ -121,7 +121,7 @@ t.test('a build that judges every gate', { skip: obstacle }, async (t) => {
   const { windows } = certificationHalf(buildGraph(source.checkpoint, CONTEXT), text);
   t.same(
     outputs.map(({ prompt }: { prompt: unknown }) => prompt),
-    takePrompts(windows, tokenizer),
+    takePrompts(windows, tokenizer).prompts,
     'of the text that certifies',
   );
   t.equal(tokens, CONTINUATION_TOKENS);
@@ -168,6 +168,34 @@ t.test('a build that judges every gate', { skip: obstacle }, async (t) => {
     const solved = gateOf(judged.acceptance!.gates, 'task');
     t.ok(solved.figures.float! > 0.5, solved.text);
     t.equal(solved.passed, false, solved.text);
+  });
+
+  await t.test('more prompts have their say before repetition falls', async (t) => {
+    const found: { ids: number[]; worse: number }[] = [];
+    for (let i = 0; i < 200; i++) {
+      const ids = Array.from({ length: 16 }, (_, k) => 3 + ((i * 37 + k * k * (i + 11)) % 250));
+      const worse =
+        ngramRepetition(models.integers(ids, 48), 4) - ngramRepetition(await models.float(ids, 48), 4);
+      found.push({ ids, worse });
+    }
+    found.sort((a, b) => b.worse - a.worse);
+    // Windows of the half that certifies: each fourth begins with what int4 does worst behind.
+    const judgeBy = async (name: string, rest: readonly { readonly ids: number[] }[]) => {
+      const windows = Array.from({ length: 128 }, (_, w) => [
+        ...(w % 4 === 0 ? found[w / 4]! : rest[w % rest.length]!).ids,
+        ...Array<number>(CONTEXT - 16).fill(7),
+      ]);
+      const held = join(folder, `${name}.u16`);
+      writeFileSync(held, Uint16Array.from([...Array<number>(128 * CONTEXT).fill(7), ...windows.flat()]));
+      const { acceptance: judged } = await buildBundle({
+        ...{ ...request, validation: held, out: join(folder, name), acceptance, run: false },
+      });
+      return gateOf(judged!.gates, 'repetition');
+    };
+    const cleared = await judgeBy('cleared', found.slice(-64));
+    t.match(cleared, { passed: true, figures: { prompts: 128 } }, cleared.text);
+    const worst = await judgeBy('confirmed', found.slice(0, 16));
+    t.match(worst, { passed: false, figures: { prompts: 128 } }, worst.text);
   });
 
   await t.test('the loss falls; without a text it is open', async (t) => {

@@ -105,15 +105,28 @@ t.test('prompts of a file, and of windows', async (t) => {
   expectError(t, 'EM2020', /no such file/, () => readPrompts(join(folder, 'none'), tokenizer, 16));
   expectError(t, 'EM2020', /without a tokenizer/, () => readPrompts(textPath, null, 16));
 
-  const ids = Int32Array.from({ length: 100 * 40 }, (_, i) => i % 250);
-  const taken = takePrompts({ ids, window: 40, left: 0 }, null);
-  t.equal(taken.length, 32);
-  t.same(taken[0], { text: null, ids: [...ids.subarray(0, 16)] });
-  t.same(taken[31]!.ids, [...ids.subarray(96 * 40, 96 * 40 + 16)], 'spread over the whole text');
+  for (const [windows, window] of [
+    [200, 40],
+    [32, 256],
+    [45, 64],
+  ] as const) {
+    const ids = Int32Array.from({ length: windows * window }, (_, i) => i);
+    const { prompts: taken, further } = takePrompts({ ids, window, left: 0 }, null);
+    t.equal(taken.length, 32);
+    t.same(taken[0], { text: null, ids: [...ids.subarray(0, 16)] });
+    const last = Math.floor((31 * windows) / 32) * window;
+    t.same(taken[31]!.ids, [...ids.subarray(last, last + 16)], 'spread over the whole text');
+    t.equal(further.length, 96);
+    const all = [...taken, ...further].flatMap((prompt) => prompt.ids);
+    t.same([all.length, new Set(all).size], [128 * 16, 128 * 16], 'none overlaps another');
+  }
+  const ids = new Int32Array(30);
+  const few = takePrompts({ ids, window: 10, left: 0 }, null);
   t.same(
-    takePrompts({ ids: ids.subarray(0, 30), window: 10, left: 0 }, null).map(({ ids }) => ids.length),
+    few.prompts.map(({ ids }) => ids.length),
     [5, 5, 5],
   );
+  t.same(few.further, []);
 });
 
 t.test('a task benchmark', async (t) => {
