@@ -68,6 +68,14 @@ t.test('and not where it diverges more, which is said', async (t) => {
   const expected = await quantizeGraph(own, llama, plan, 'int4', quietContext());
   t.equal(quantizedHash(found.matrices.values()), quantizedHash(expected.values()));
   t.match(context.warnings, [/rounded to nearest, which diverges less: GPTQ \d/]);
+  const search = quietContext();
+  const otherwise = 'channels stay as they are';
+  await quantizeModel({ ...input, text: text(ids), method: 'gptq', otherwise }, search);
+  t.match(
+    search.warnings,
+    [/^channels stay as they are, which diverges less: GPTQ \d/],
+    'what it means to a search',
+  );
 });
 
 t.test('AWQ scales channels before; of all methods the one that diverges least is kept', async (t) => {
