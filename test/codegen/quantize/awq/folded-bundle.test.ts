@@ -111,8 +111,8 @@ t.test('a search that begins with folded scales', { skip: obstacle }, async (t) 
 t.test('a bundle with folded scales', { skip: obstacle }, async (t) => {
   const target = await hostTarget();
   const plan: Plan = {
-    ...{ schemaVersion: 1, name: 'six', groupSize: 32, rotate: false },
-    rules: [{ match: '*', format: 'w6' }],
+    ...{ schemaVersion: 1, name: 'five', groupSize: 32, rotate: false },
+    rules: [{ match: '*', format: 'w5' }],
   };
   const model = writeUnsharedLlama(join(folder, 'model'));
   const { bundle, manifest } = await build(
@@ -157,7 +157,7 @@ t.test('a bundle with folded scales', { skip: obstacle }, async (t) => {
       integerCost: true,
     };
     const report = await evaluateBundle(bundle, options, quietContext());
-    t.ok(report.kld.mean < 0.2, `${report.kld.mean}`);
+    t.ok(report.kld.mean < 0.5, `${report.kld.mean}`);
     t.ok(report.integerCost!.kld.mean < 0.05, `${report.integerCost!.kld.mean}`);
   });
 
