@@ -5,9 +5,9 @@
  * A kernel set's em_cache.h says how int8 vectors lie in the cache and computes with them:
  *
  *   EM_CACHE_BLOCK    the cache has memory for a multiple of so many positions (KernelSet.cacheBlock)
- *   EM_KEY_BYTES, EM_VALUE_BYTES    (head_dim): bytes of a vector, where it is not one an element; EM_SCORE_INTS: int32
- *                     of work memory in em_attention_scratch.scores for a position, where it is not one. All three stand
- *                     before the set includes this header (KernelSet.keyBytes, valueBytes, scoreInts)
+ *   EM_KEY_BYTES, EM_VALUE_BYTES    (head_dim): bytes of a vector, where it is not one an element
+ *   EM_SCORE_INTS     int32 of work memory in em_attention_scratch.scores for a position, where it is not one; these
+ *                     three stand before the set includes this header (KernelSet.keyBytes, valueBytes, scoreInts)
  *   em_store_key, em_store_value    (head, head_dim, position, vector): puts a vector in its place
  *   em_scores         (head, span, query, head_dim, score_shift, scratch): Q16 scores of the span; returns the largest
  *   em_weights        (head, span, top, scratch): turns these scores into 15-bit weights; returns their sums

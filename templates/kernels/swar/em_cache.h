@@ -2,9 +2,9 @@
  * em_cache.h - kernel set "swar": attention over an int8 KV cache in general registers.
  *
  * Layout. The loops take three instructions for two products: what they load is multiplied as it is, and once more
- * after a mask. Elements are therefore stored with room between them, in two bytes each, as 128 + element in [1, 255]. All
- * of a word takes the same factor, an element of the query or a weight, and has two pairs of lanes: the second pair is
- * masked out of it, the first is what the word itself has summed besides.
+ * after a mask. Elements are therefore stored with room between them, in two bytes each, as 128 + element in [1, 255].
+ * All of a word takes the same factor, an element of the query or a weight, and has two pairs of lanes: the second pair
+ * is masked out of it, the first is what the word itself has summed besides.
  *
  *   keys     blocks of EM_CACHE_BLOCK positions, in a block element after element; of each EM_KEY_WORDS words of four
  *            positions in bits 0, 28, 8 and 36: lanes of 28 bits, the second pair from bit 8 on
@@ -58,10 +58,10 @@ EM_INLINE void em_store_key(const struct em_kv_cache *head, em_u32 head_dim, em_
     em_cache_word *words = (em_cache_word *)(void *)(head->keys + (em_u64)(position - at) * EM_KEY_BYTES(head_dim));
     for (em_u32 i = 0; i < head_dim; i++, words += EM_KEY_WORDS) {
         em_u64 byte = (em_u64)(128 + key[i]);
-        words[at / 4u] = (words[at / 4u] & ~((em_u64)0xff << bit)) | byte << bit;
         for (em_u32 j = 0; at == 0 && j < EM_KEY_WORDS; j++) {
             words[j] = EM_LANE_PAIR(byte) * 257u;
         }
+        words[at / 4u] = (words[at / 4u] & ~((em_u64)0xff << bit)) | byte << bit;
     }
 }
 
@@ -83,9 +83,9 @@ struct em_lane_sums {
 };
 
 /*
- * Adds `count` words, a constant, that lie one after the other, times a factor; factor_16 is null for keys, for values what
- * em_factor makes of the factor for bit 16. Two by two, the lines are what the U74 does in a cycle; products are added a
- * word later, when they are three cycles old.
+ * Adds `count` words, a constant, that lie one after the other, times a factor; factor_16 is null for keys, for values
+ * what em_factor makes of the factor for bit 16. Two by two, the lines are what the U74 does in a cycle; products are
+ * added a word later, when they are three cycles old.
  */
 EM_INLINE void em_add_words(struct em_lane_sums *sums, const em_cache_word *words, em_u32 count, em_i64 factor,
                             const em_i64 *factor_16)
@@ -187,20 +187,13 @@ struct em_key_place {
     em_u32 position;
 };
 
-/* Has a place stay in memory: the sums of a block and what is multiplied take all registers. */
-EM_INLINE void em_set_aside(struct em_key_place *place)
-{
-    __asm__ volatile("" : "+m"(*place));
-}
-
-/* Products of a whole block of positions. */
-EM_NOINLINE EM_UNUSED static void em_block_products(const struct em_narrow_query *query, em_u32 head_dim, struct em_key_place *place)
+/* Products of a whole block of positions; a function of its own, for its sums leave few registers to others. */
+EM_NOINLINE EM_UNUSED static void em_block_products(const struct em_narrow_query *query, em_u32 head_dim,
+                                                    struct em_key_place *place)
 {
     struct em_lane_sums sums[EM_KEY_WORDS];
     em_i64 before[EM_CACHE_BLOCK];
-    em_set_aside(place);
     em_sum_parts(query, head_dim, place->keys, EM_KEY_WORDS, sums, before);
-    em_set_aside(place);
     const em_i32 *key_max = place->key_max;
     em_wide_score *products = place->products;
     em_i64 top = place->top;

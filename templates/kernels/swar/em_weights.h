@@ -80,8 +80,8 @@ struct em_exponential_form {
 };
 
 /*
- * A distance is whole * 2^point + fraction, point being 16 + shift, where bits below 2^(shift + 1) do not count. To whole
- * 1 + shift are added, so that it is by how much the polynomial's value has to be shifted right: at most 63.
+ * A distance is whole * 2^point + fraction, point being 16 + shift, where bits below 2^(shift + 1) do not count. To
+ * whole 1 + shift are added, so that it is by how much the polynomial's value has to be shifted right: at most 63.
  */
 EM_INLINE struct em_exponential_form em_form_exponentials(em_i32 top, em_i32 shift)
 {
