@@ -211,9 +211,6 @@ export function modelView(input: EmissionInput): View {
     heads,
     kvHeads,
     headDim,
-    keyBytes: input.memory.keyBytes,
-    valueBytes: input.memory.valueBytes,
-    scoreInts: input.memory.scoreInts,
     window: window === null ? 'EM_CONTEXT' : `${window}`,
     layerBuffers: declarations(graph, model.layers[0]!, new Set()),
     layerOps: model.layers[0]!.map((step, i) =>

@@ -65,19 +65,7 @@ export interface KernelSet {
   preparedBytes(columns: number): number;
   /** EM_CACHE_BLOCK of its em_cache.h: the KV cache has memory for a multiple of so many positions. */
   readonly cacheBlock: number;
-  /** EM_KEY_BYTES and EM_VALUE_BYTES: bytes that a vector of a head takes in the KV cache. */
-  keyBytes(headDim: number): number;
-  valueBytes(headDim: number): number;
-  /** EM_SCORE_INTS: int32 of work memory for the score of a position. */
-  readonly scoreInts: number;
 }
-
-/** A KV cache of one byte an element. */
-const byteCache = {
-  keyBytes: (headDim: number) => headDim,
-  valueBytes: (headDim: number) => headDim,
-  scoreInts: 1,
-};
 
 /** A KV cache of plain rows, and what its sums are made of. */
 const tiledRows = ['em_tile_fields.h', 'em_tiled_matrix.h', 'em_tiled_rows.h'];
@@ -96,7 +84,6 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
     layoutFor: () => rowsLayout,
     preparedBytes: () => 0,
     cacheBlock: 1,
-    ...byteCache,
   },
   avx2: {
     name: 'avx2',
@@ -120,7 +107,6 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
     layoutFor: () => avx2Layout,
     preparedBytes: avx2PreparedBytes,
     cacheBlock: 8,
-    ...byteCache,
   },
   swar: {
     name: 'swar',
@@ -137,15 +123,11 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
       'em_requantize.h',
       'em_in_order.h',
       'em_lanes.h',
-      'em_weights.h',
     ],
-    shared: ['em_registers.h', ...plainVectors],
+    shared: ['em_softmax.h', 'em_registers.h', ...plainVectors],
     layoutFor: () => lanesLayout,
     preparedBytes: lanesPreparedBytes,
     cacheBlock: 32,
-    keyBytes: (headDim) => 2 * headDim,
-    valueBytes: (headDim) => Math.ceil(headDim / 4) * 8,
-    scoreInts: 2,
   },
   neon: {
     name: 'neon',
@@ -167,7 +149,6 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
     layoutFor: () => neonLayout,
     preparedBytes: neonPreparedBytes,
     cacheBlock: 8,
-    ...byteCache,
   },
 };
 

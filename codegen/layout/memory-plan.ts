@@ -27,10 +27,6 @@ export interface MemoryPlan {
   readonly arenaBytes: number;
   /** Positions that cache and scores have memory for: the context in whole blocks of the kernel set. */
   readonly cachePositions: number;
-  /** Sizes of the kernel set that this counts on; the emitted C asserts them. */
-  readonly keyBytes: number;
-  readonly valueBytes: number;
-  readonly scoreInts: number;
 }
 
 /** Bytes reserved for struct em_model and an opened tokenizer; the emitted C asserts that they suffice. */
@@ -133,16 +129,11 @@ export function planMemory(graph: Graph, batch: number, kernels: KernelSet): Mem
   const slots = graph.layerCount * kvHeads * cachePositions;
   const shape = `[${graph.layerCount}][${kvHeads}][${cachePositions}]`;
   const hasAttention = slots > 0;
-  const keyBytes = kernels.keyBytes(headDim);
-  const valueBytes = kernels.valueBytes(headDim);
-  const { scoreInts } = kernels;
-  const vectors = (name: string, bytes: number) =>
-    append(name, slots * bytes, bytes === headDim ? `int8${shape}[${bytes}]` : `${shape}[${bytes} bytes]`);
   const cache = !hasAttention
     ? []
     : [
-        vectors('keys', keyBytes),
-        vectors('values', valueBytes),
+        append('keys', slots * headDim, `int8${shape}[${headDim}]`),
+        append('values', slots * headDim, `int8${shape}[${headDim}]`),
         append('key_max', slots * 4, `int32${shape}`),
         append('value_max', slots * 4, `int32${shape}`),
       ];
@@ -153,8 +144,8 @@ export function planMemory(graph: Graph, batch: number, kernels: KernelSet): Mem
     : [
         append(
           'scores',
-          heads * cachePositions * scoreInts * 4,
-          `int32[${heads}][${scoreInts * cachePositions}], work memory of attention`,
+          heads * cachePositions * 4,
+          `int32[${heads}][${cachePositions}], work memory of attention`,
         ),
         append(
           'weights',
@@ -178,8 +169,5 @@ export function planMemory(graph: Graph, batch: number, kernels: KernelSet): Mem
     activationBytes: arenaBytes - STATE_BYTES - cacheBytes,
     arenaBytes,
     cachePositions,
-    keyBytes,
-    valueBytes,
-    scoreInts,
   };
 }

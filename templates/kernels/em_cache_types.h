@@ -5,9 +5,6 @@
  * A kernel set's em_cache.h says how int8 vectors lie in the cache and computes with them:
  *
  *   EM_CACHE_BLOCK    the cache has memory for a multiple of so many positions (KernelSet.cacheBlock)
- *   EM_KEY_BYTES, EM_VALUE_BYTES    (head_dim): bytes of a vector, where it is not one an element
- *   EM_SCORE_INTS     int32 of work memory in em_attention_scratch.scores for a position, where it is not one; these
- *                     three stand before the set includes this header (KernelSet.keyBytes, valueBytes, scoreInts)
  *   em_store_key, em_store_value    (head, head_dim, position, vector): puts a vector in its place
  *   em_scores         (head, span, query, head_dim, score_shift, scratch): Q16 scores of the span; returns the largest
  *   em_weights        (head, span, top, scratch): turns these scores into 15-bit weights; returns their sums
@@ -26,12 +23,6 @@
 /* Elements that a head has at most: dot products of 14-bit queries with int8 keys stay below 2^30. */
 #define EM_HEAD_DIM_MAX 256u
 
-#ifndef EM_KEY_BYTES
-#define EM_KEY_BYTES(head_dim) (head_dim)
-#define EM_VALUE_BYTES(head_dim) (head_dim)
-#define EM_SCORE_INTS 1u
-#endif
-
 /* Elements of a head whose weighted values are summed at a time: bounds the stack. */
 #define EM_VALUE_STRIP 64u
 
@@ -43,8 +34,8 @@
  * multiple of EM_CACHE_BLOCK.
  */
 struct em_kv_cache {
-    em_i8 *keys;       /* EM_KEY_BYTES a position: elements in [-127, 127], however the kernel set writes them */
-    em_i8 *values;     /* EM_VALUE_BYTES likewise */
+    em_i8 *keys;       /* head_dim bytes a position, in [-127, 127]; their order is the kernel set's */
+    em_i8 *values;     /* likewise */
     em_i32 *key_max;   /* [kv_heads][positions]: largest magnitude of the vector, in its Q format */
     em_i32 *value_max; /* likewise */
 };
@@ -57,14 +48,14 @@ struct em_span {
 
 /* Work memory of one head, for as many positions as the cache has. Aligned to 32 bytes where EM_CACHE_BLOCK is 8. */
 struct em_attention_scratch {
-    em_i32 *scores; /* EM_SCORE_INTS a position */
+    em_i32 *scores;
     em_i32 *weights;
 };
 
 /* What em_weights returns. */
 struct em_weight_sums {
     em_u64 exponentials; /* sum of the exponentials, Q30 */
-    em_u64 weights;      /* sum of the weights, or 0 where it is below 2^31 / 127 */
+    em_u64 weights;      /* sum of the weights */
     em_i32 drop;         /* bits dropped from exponential * value_max so that the largest fills 15 bits */
 };
 

@@ -1,459 +1,252 @@
 /*
  * em_cache.h - kernel set "swar": attention over an int8 KV cache in general registers.
  *
- * Layout. The loops take three instructions for two products: what they load is multiplied as it is, and once more
- * after a mask. Elements are therefore stored with room between them, in two bytes each, as 128 + element in [1, 255].
- * All of a word takes the same factor, an element of the query or a weight, and has two pairs of lanes: the second pair
- * is masked out of it, the first is what the word itself has summed besides.
+ * Layout. Bytes hold 128 + element, in [1, 255].
  *
- *   keys     blocks of EM_CACHE_BLOCK positions, in a block element after element; of each EM_KEY_WORDS words of four
- *            positions in bits 0, 28, 8 and 36: lanes of 28 bits, the second pair from bit 8 on
- *   values   rows of words of four elements in bits 0, 16, 32 and 48: lanes of 32 bits, the second pair from bit 16 on,
- *            for which only the upper half of a product has room
+ *   keys     blocks of EM_CACHE_BLOCK positions, in a block element after element, of each the bytes of all positions:
+ *            a word has one element of eight positions
+ *   values   rows: a word has eight elements of one position
  *
- * Bounds. A sum of 64 products of keys with 15 bits, 2^14 at most, is below 2^27 in magnitude: longer heads are summed
- * in parts. Sums of 128 + element come with 128 times the sum of the query, with which accumulators start, and 2^27
- * besides in the lower lane, so that it borrows nothing from the upper. A sum of EM_VALUE_BLOCK products of 128 + value
- * and weights below 2^15 is below 2^32; of it 128 times the sum of the weights is subtracted at the end.
+ * So all bytes of a word take the same factor, an element of the query or a weight. Bytes f and f + 4 are lanes of 32
+ * bits once the others are masked out, two products a multiplication. Bytes 0 and 4 need no mask: words are summed as
+ * they are, and what the other pairs have added is subtracted at the end (em_lane_pairs).
+ *
+ * Bound. A lane of keys sums up to 256 products of 255 with 15 bits, 2^14 at most: in magnitude below 2^31 - 2^22. A
+ * lane of values sums up to EM_VALUE_BLOCK products of 255 and weights below 2^15: below 2^32. Both come with 128 times
+ * the sum of the factors, which is subtracted.
  * SPDX-License-Identifier: MIT-0
  */
 #ifndef EM_CACHE_H
 #define EM_CACHE_H
 
-#define EM_CACHE_BLOCK 32u
-#define EM_KEY_BYTES(head_dim) (2u * (head_dim))
-#define EM_VALUE_BYTES(head_dim) (((head_dim) + 3u) / 4u * 8u)
-#define EM_SCORE_INTS 2u
-
 #include "em_in_order.h"
-#include "em_weights.h"
+#include "em_softmax.h"
+
+#define EM_CACHE_BLOCK 32u
 
 /* Words of an element of a block of keys. */
-#define EM_KEY_WORDS (EM_CACHE_BLOCK / 4u)
+#define EM_KEY_WORDS (EM_CACHE_BLOCK / 8u)
 
-/* Elements of a key that are summed in lanes. */
-#define EM_KEY_PART 64u
-
-/* A word of the cache. */
+/* Eight bytes of the cache. */
 typedef em_u64 em_cache_word __attribute__((may_alias));
 
-/* A value in both lanes of the first pair; the second pair lies 8 bits above. */
-#define EM_LANE_BITS 28u
-#define EM_LANE_PAIR(value) ((em_u64)(value) * (((em_u64)1 << EM_LANE_BITS) + 1u))
-#define EM_KEY_SECOND (EM_LANE_PAIR(0xff) << 8)
+/* Bytes 0 and 4. */
+#define EM_BYTE_PAIR 0x000000ff000000ffu
 
-/* The second pair of a word of values. */
-#define EM_VALUE_SECOND 0x00ff000000ff0000u
-
-/* What the lower lane of keys starts with besides, so that it is never negative. */
-#define EM_KEY_CENTRE ((em_i64)1 << (EM_LANE_BITS - 1u))
+/* A value in both lanes of 32 bits. */
+#define EM_TWO_LANES(value) ((em_u64)(value) * 0x0000000100000001u)
 
 /* ---- Storing ----------------------------------------------------------------------------------------------------- */
 
 /* The first position of a block gives its value to the whole of it: nothing is read that was never written. */
 EM_INLINE void em_store_key(const struct em_kv_cache *head, em_u32 head_dim, em_u32 position, const em_i8 *key)
 {
-    const em_u32 at = position % EM_CACHE_BLOCK;
-    const em_u32 bit = at % 2u * EM_LANE_BITS + at / 2u % 2u * 8u;
-    em_cache_word *words = (em_cache_word *)(void *)(head->keys + (em_u64)(position - at) * EM_KEY_BYTES(head_dim));
-    for (em_u32 i = 0; i < head_dim; i++, words += EM_KEY_WORDS) {
-        em_u64 byte = (em_u64)(128 + key[i]);
-        for (em_u32 j = 0; at == 0 && j < EM_KEY_WORDS; j++) {
-            words[j] = EM_LANE_PAIR(byte) * 257u;
+    em_u32 at = position % EM_CACHE_BLOCK;
+    em_i8 *out = head->keys + (em_u64)(position - at) * head_dim;
+    for (em_u32 i = 0; i < head_dim; i++, out += EM_CACHE_BLOCK) {
+        em_i8 byte = (em_i8)(key[i] ^ -128);
+        out[at] = byte;
+        for (em_u32 j = 0; at == 0 && j < EM_CACHE_BLOCK; j++) {
+            out[j] = byte;
         }
-        words[at / 4u] = (words[at / 4u] & ~((em_u64)0xff << bit)) | byte << bit;
     }
 }
 
 EM_INLINE void em_store_value(const struct em_kv_cache *head, em_u32 head_dim, em_u32 position, const em_i8 *value)
 {
-    em_cache_word *words = (em_cache_word *)(void *)(head->values + (em_u64)position * EM_VALUE_BYTES(head_dim));
+    em_i8 *out = head->values + (em_u64)position * head_dim;
     for (em_u32 i = 0; i < head_dim; i++) {
-        em_u64 byte = (em_u64)(128 + value[i]) << i % 4u * 16u;
-        words[i / 4u] = i % 4u == 0 ? byte : words[i / 4u] | byte;
+        out[i] = (em_i8)(value[i] ^ -128);
+    }
+}
+
+/* ---- Lanes ------------------------------------------------------------------------------------------------------- */
+
+/* Sums of the bytes of words times factors: of whole words, and of the byte pairs 1, 2, 3 in two lanes each. */
+struct em_byte_sums {
+    em_u64 all;
+    em_u64 pairs[3];
+};
+
+/*
+ * Adds a word times a factor and fetches the word at `after`, if there is one; factor_16 is what em_factor makes of the
+ * factor for bit 16. Two by two, the lines are what the U74 does in a cycle.
+ */
+EM_INLINE em_u64 em_add_bytes(struct em_byte_sums *sums, em_u64 word, em_i64 factor, em_i64 factor_16,
+                              const em_cache_word *after)
+{
+    em_u64 second = em_and(word, EM_BYTE_PAIR << 16);
+    em_u64 shifted = em_shift_right(word, 8);
+    em_u64 first = em_and(shifted, EM_BYTE_PAIR);
+    em_u64 all = em_multiply(word, factor);
+    em_u64 third = em_and(shifted, EM_BYTE_PAIR << 16);
+    second = em_multiply_by_here(second, 16, factor_16);
+    first = em_multiply(first, factor);
+    em_add_to(&sums->all, all);
+    em_u64 next = after == EM_NULL ? 0 : em_load_word(after);
+    third = em_multiply_by_here(third, 16, factor_16);
+    em_add_to(&sums->pairs[1], second);
+    em_add_to(&sums->pairs[0], first);
+    em_add_to(&sums->pairs[2], third);
+    return next;
+}
+
+/* The same for `count` words that lie one after the other, a constant. */
+EM_INLINE void em_add_words(struct em_byte_sums *sums, const em_cache_word *words, em_u32 count, em_i64 factor)
+{
+    em_u64 word = em_load_word(words);
+    const em_i64 factor_16 = em_factor_here(factor, 16);
+    EM_UNROLL
+    for (em_u32 i = 0; i < count; i++) {
+        word = em_add_bytes(&sums[i], word, factor, factor_16, i + 1u < count ? words + i + 1u : EM_NULL);
+    }
+}
+
+/* Lanes of all four pairs, bytes f and f + 4, each plus `start`. */
+EM_INLINE void em_lane_pairs(const struct em_byte_sums *sums, em_u64 start, em_u64 *lanes)
+{
+    lanes[0] = sums->all - (sums->pairs[0] << 8) - (sums->pairs[1] << 16) - (sums->pairs[2] << 24) + start;
+    EM_UNROLL
+    for (em_u32 f = 1; f < 4u; f++) {
+        lanes[f] = sums->pairs[f - 1u] + start;
     }
 }
 
 /* ---- Keys -------------------------------------------------------------------------------------------------------- */
 
-/* Sums of whole words times factors, and of their second pairs. */
-struct em_lane_sums {
-    em_u64 all;
-    em_u64 second;
-};
-
 /*
- * Adds `count` words, a constant, that lie one after the other, times a factor; factor_16 is null for keys, for values
- * what em_factor makes of the factor for bit 16. Two by two, the lines are what the U74 does in a cycle; products are
- * added a word later, when they are three cycles old.
+ * Dot products of a query with 8 * words positions of a block, keys being at the first of them; `words` is a constant.
+ * start: minus 128 times the sum of the query, in both lanes.
  */
-EM_INLINE void em_add_words(struct em_lane_sums *sums, const em_cache_word *words, em_u32 count, em_i64 factor,
-                            const em_i64 *factor_16)
+EM_INLINE void em_dot_words(const em_i16 *query, em_u32 head_dim, em_u64 start, const em_i8 *keys, em_u32 words,
+                            em_i32 *dots)
 {
-    em_u64 word = em_load_word(words);
-    em_u64 last_all = 0;
-    em_u64 last_second = 0;
-    EM_UNROLL
-    for (em_u32 i = 0; i < count; i++) {
-        em_u64 all = em_multiply(word, factor);
-        em_u64 next = i + 1u < count ? em_load_word(words + i + 1u) : 0;
-        em_u64 second = em_and(word, factor_16 == EM_NULL ? EM_KEY_SECOND : EM_VALUE_SECOND);
-        if (i > 0) {
-            em_add_to(&sums[i - 1u].all, last_all);
-        }
-        second = factor_16 == EM_NULL ? em_multiply(second, factor) : em_multiply_by_here(second, 16, *factor_16);
-        if (i > 0) {
-            em_add_to(&sums[i - 1u].second, last_second);
-        }
-        word = next;
-        last_all = all;
-        last_second = second;
+    struct em_byte_sums sums[EM_KEY_WORDS] = {{0, {0}}};
+    const em_cache_word *word = (const em_cache_word *)(const void *)keys;
+    for (const em_i16 *end = query + head_dim / 2u * 2u; query != end; query += 2, word += 2u * EM_KEY_WORDS) {
+        em_add_words(sums, word, words, query[0]);
+        em_add_words(sums, word + EM_KEY_WORDS, words, query[1]);
     }
-    em_add_to(&sums[count - 1u].all, last_all);
-    em_add_to(&sums[count - 1u].second, last_second);
-}
-
-/* A query of 15 bits, and what its sums with keys start with. */
-struct em_narrow_query {
-    em_i16 elements[EM_HEAD_DIM_MAX];
-    em_i64 start[EM_HEAD_DIM_MAX / EM_KEY_PART]; /* minus 128 times the sum of a part */
-};
-
-/*
- * Sums of `words` words of a block, a constant, over the elements [from, end) of a query, a part of it; keys: those of
- * element 0.
- */
-EM_INLINE void em_sum_keys(const struct em_narrow_query *query, em_u32 from, em_u32 end, const em_i8 *keys,
-                           em_u32 words, struct em_lane_sums *sums)
-{
-    const em_u64 first = EM_LANE_PAIR(query->start[from / EM_KEY_PART]) + (em_u64)EM_KEY_CENTRE;
+    if (head_dim % 2u != 0) {
+        em_add_words(sums, word, words, *query);
+    }
     EM_UNROLL
     for (em_u32 i = 0; i < words; i++) {
-        sums[i].second = first << 8;
-        sums[i].all = first + (first << 8);
-    }
-    const em_cache_word *word = (const em_cache_word *)(const void *)keys + (em_u64)from * EM_KEY_WORDS;
-    const em_i16 *element = query->elements + from;
-    const em_i16 *whole = element + (end - from) / 8u * 8u;
-    for (; element != whole; element += 8, word += 8u * EM_KEY_WORDS) {
-        EM_UNROLL
-        for (em_u32 i = 0; i < 8u; i++) {
-            em_add_words(sums, word + i * EM_KEY_WORDS, words, element[i], EM_NULL);
-        }
-    }
-    for (; element != query->elements + end; element++, word += EM_KEY_WORDS) {
-        em_add_words(sums, word, words, *element, EM_NULL);
-    }
-}
-
-/* The dot products of four positions. */
-EM_INLINE void em_key_lanes(const struct em_lane_sums *sums, em_i64 *dots)
-{
-    const em_u64 lane = ((em_u64)1 << EM_LANE_BITS) - 1u;
-    em_u64 first = sums->all - sums->second;
-    dots[0] = (em_i64)(first & lane) - EM_KEY_CENTRE;
-    dots[1] = (em_i64)first >> EM_LANE_BITS;
-    dots[2] = (em_i64)(sums->second >> 8 & lane) - EM_KEY_CENTRE;
-    dots[3] = (em_i64)sums->second >> (EM_LANE_BITS + 8u);
-}
-
-/*
- * Sums over the last part of a query, or all of it; those of the parts before it are added up in `before`, which is not
- * touched if there are none.
- */
-EM_INLINE void em_sum_parts(const struct em_narrow_query *query, em_u32 head_dim, const em_i8 *keys, em_u32 words,
-                            struct em_lane_sums *sums, em_i64 *before)
-{
-    em_u32 from = 0;
-    for (; head_dim - from > EM_KEY_PART; from += EM_KEY_PART) {
-        em_sum_keys(query, from, from + EM_KEY_PART, keys, words, sums);
-        for (em_u32 i = 0; i < 4u * words; i += 4) {
-            em_i64 dots[4];
-            em_key_lanes(&sums[i / 4u], dots);
-            for (em_u32 f = 0; f < 4u; f++) {
-                before[i + f] = dots[f] + (from > 0 ? before[i + f] : 0);
-            }
-        }
-    }
-    em_sum_keys(query, from, head_dim, keys, words, sums);
-}
-
-/* Where em_products is in a span. */
-struct em_key_place {
-    const em_i8 *keys;
-    const em_i32 *key_max;
-    em_wide_score *products;
-    em_i64 top; /* the largest product so far */
-    em_u32 position;
-};
-
-/* Products of a whole block of positions; a function of its own, for its sums leave few registers to others. */
-EM_NOINLINE EM_UNUSED static void em_block_products(const struct em_narrow_query *query, em_u32 head_dim,
-                                                    struct em_key_place *place)
-{
-    struct em_lane_sums sums[EM_KEY_WORDS];
-    em_i64 before[EM_CACHE_BLOCK];
-    em_sum_parts(query, head_dim, place->keys, EM_KEY_WORDS, sums, before);
-    const em_i32 *key_max = place->key_max;
-    em_wide_score *products = place->products;
-    em_i64 top = place->top;
-    EM_UNROLL
-    for (em_u32 i = 0; i < EM_KEY_WORDS; i++) {
-        em_i64 dots[4];
-        em_key_lanes(&sums[i], dots);
+        em_u64 lanes[4];
+        em_lane_pairs(&sums[i], start, lanes);
         EM_UNROLL
         for (em_u32 f = 0; f < 4u; f++) {
-            em_i64 dot = head_dim > EM_KEY_PART ? dots[f] + before[4u * i + f] : dots[f];
-            em_i64 product = dot * key_max[4u * i + f];
-            products[4u * i + f] = product;
-            top = product > top ? product : top;
+            dots[8u * i + f] = (em_i32)lanes[f];
+            dots[8u * i + f + 4u] = (em_i32)((lanes[f] + ((em_u64)1 << 31)) >> 32);
         }
-        __asm__ volatile("" : "+r"(top) : : "memory"); /* word by word: products of all would fill the stack */
-    }
-    place->top = top;
-}
-
-/* Products of the positions of a span that lie within the eight from the place on. */
-EM_INLINE void em_edge_products(const struct em_narrow_query *query, em_u32 head_dim, struct em_span span,
-                                struct em_key_place *place)
-{
-    struct em_lane_sums sums[2];
-    em_i64 before[8];
-    em_i64 dots[8];
-    em_sum_parts(query, head_dim, place->keys, 2, sums, before);
-    em_key_lanes(&sums[0], dots);
-    em_key_lanes(&sums[1], dots + 4);
-    em_u32 end = span.end - place->position < 8u ? span.end - place->position : 8u;
-    for (em_u32 i = span.first > place->position ? span.first - place->position : 0; i < end; i++) {
-        em_i64 dot = head_dim > EM_KEY_PART ? dots[i] + before[i] : dots[i];
-        em_i64 product = dot * place->key_max[i];
-        place->products[i] = product;
-        place->top = product > place->top ? product : place->top;
     }
 }
 
-/* dot product * key_max of the positions of the span, that of position p at products[p]; returns the largest. */
-EM_NOINLINE EM_UNUSED static em_i64 em_products(const struct em_narrow_query *query, em_u32 head_dim,
-                                                const struct em_kv_cache *head, struct em_span span,
-                                                em_wide_score *products)
+/* Dot products with the positions of the words that the span touches; that of position p at dots[p]. */
+EM_NOINLINE EM_UNUSED static void em_dots(const em_i16 *query, em_u32 head_dim, const em_i8 *keys, struct em_span span, em_i32 *dots)
 {
-    struct em_key_place place = {EM_NULL, EM_NULL, EM_NULL, -((em_i64)1 << 62), span.first / 8u * 8u};
-    while (place.position < span.end) {
-        const em_u32 p = place.position;
-        const em_u32 at = p % EM_CACHE_BLOCK;
-        place.keys = head->keys + (em_u64)(p - at) * EM_KEY_BYTES(head_dim) + 2u * at;
-        place.key_max = head->key_max + p;
-        place.products = products + p;
-        if (at == 0 && p >= span.first && span.end - p >= EM_CACHE_BLOCK) {
-            em_block_products(query, head_dim, &place);
-            place.position += EM_CACHE_BLOCK;
+    em_i64 sum = 0;
+    for (em_u32 i = 0; i < head_dim; i++) {
+        sum += query[i];
+    }
+    const em_u64 start = EM_TWO_LANES(-128 * sum);
+    for (em_u32 p = span.first / 8u * 8u; p < span.end;) {
+        em_u32 at = p % EM_CACHE_BLOCK;
+        const em_i8 *key = keys + (em_u64)(p - at) * head_dim + at;
+        if (at == 0 && span.end - p > EM_CACHE_BLOCK - 8u) {
+            em_dot_words(query, head_dim, start, key, EM_KEY_WORDS, dots + p);
+            p += EM_CACHE_BLOCK;
         } else {
-            em_edge_products(query, head_dim, span, &place);
-            place.position += 8u;
+            em_dot_words(query, head_dim, start, key, 1, dots + p);
+            p += 8u;
         }
     }
-    return place.top;
 }
 
-/* The scores of the span, as em_weights takes them; returns the largest in Q16. */
+/* Q16 scores of the span, that of position p at scores[p]; returns the largest. */
 EM_INLINE em_i32 em_scores(const struct em_kv_cache *head, struct em_span span, const em_i32 *query, em_u32 head_dim,
                            em_i32 score_shift, const struct em_attention_scratch *scratch)
 {
-    struct em_narrow_query narrow;
-    em_wide_score *products = (em_wide_score *)(void *)scratch->scores;
+    em_i16 q[EM_HEAD_DIM_MAX];
     em_i32 shift = (em_i32)em_bits32((em_u32)em_max_magnitude(query, head_dim)) - 14;
-    em_i64 start = 0;
     for (em_u32 i = 0; i < head_dim; i++) {
-        em_i32 element = em_round_shift(query[i], shift);
-        narrow.elements[i] = (em_i16)element;
-        start = (i % EM_KEY_PART == 0 ? 0 : start) - 128 * element;
-        narrow.start[i / EM_KEY_PART] = start;
+        q[i] = (em_i16)em_round_shift(query[i], shift);
     }
-    em_i64 top = em_products(&narrow, head_dim, head, span, products);
-    return em_scale_products(products + span.first, span.end - span.first, top, score_shift - shift,
-                             scratch->weights + span.first);
+    em_dots(q, head_dim, head->keys, span, scratch->scores);
+    em_u32 count = span.end - span.first;
+    return em_scale_scores(scratch->scores + span.first, head->key_max + span.first, count, score_shift - shift);
 }
 
 EM_INLINE struct em_weight_sums em_weights(const struct em_kv_cache *head, struct em_span span, em_i32 top,
                                            const struct em_attention_scratch *scratch)
 {
-    em_wide_score *products = (em_wide_score *)(void *)scratch->scores;
-    return em_exponentials(products + span.first, head->value_max + span.first, span.end - span.first, top,
-                           scratch->weights[span.first]);
+    em_u32 count = span.end - span.first;
+    return em_softmax(scratch->scores + span.first, scratch->weights + span.first, head->value_max + span.first, count,
+                      top);
 }
 
 /* ---- Values ------------------------------------------------------------------------------------------------------ */
 
-/* Sums of weighted values: `count` <= EM_VALUE_BLOCK positions, some words of each row. */
-struct em_value_run {
-    const em_wide_score *products; /* what weights are rounded from */
-    em_i32 *weights;
-    struct em_rounding by;
-    em_u32 count;
-    em_i64 total; /* of the weights */
-    const em_i8 *values;
-    em_i64 *out; /* what is added to */
-};
-
-/* Bytes of a row, a constant where model.h says the head's size: functions that are not inlined do not learn it. */
-EM_INLINE em_u32 em_row_bytes(em_u32 head_dim)
+/* Adds weight * (128 + value) over `count` <= EM_VALUE_BLOCK rows to 8 * words sums; `words` is a constant. */
+EM_INLINE void em_sum_words(const em_i32 *weights, const em_i8 *values, em_u32 head_dim, em_u32 words, em_u32 count,
+                            em_i64 *out)
 {
-#ifdef EM_HEAD_DIM
-    (void)head_dim;
-    return EM_VALUE_BYTES(EM_HEAD_DIM);
-#else
-    return EM_VALUE_BYTES(head_dim);
-#endif
-}
-
-/* Adds a row's `words` words, a constant, times a weight. */
-EM_INLINE void em_add_row(struct em_lane_sums *sums, const em_i8 *row, em_u32 words, em_i64 weight)
-{
-    const em_i64 weight_16 = em_factor_here(weight, 16);
-    em_add_words(sums, (const em_cache_word *)(const void *)row, words, weight, &weight_16);
-}
-
-/* Adds the sums of `words` words, a constant, to those of their elements. */
-EM_INLINE void em_add_lanes(const struct em_lane_sums *sums, em_u32 words, em_i64 *out)
-{
+    struct em_byte_sums sums[4] = {{0, {0}}};
+    const em_i32 *end = weights + count / 2u * 2u;
+    for (; weights != end; weights += 2, values += 2u * head_dim) {
+        em_add_words(sums, (const em_cache_word *)(const void *)values, words, weights[0]);
+        em_add_words(sums, (const em_cache_word *)(const void *)(values + head_dim), words, weights[1]);
+    }
+    if (count % 2u != 0) {
+        em_add_words(sums, (const em_cache_word *)(const void *)values, words, *weights);
+    }
     EM_UNROLL
-    for (em_u32 i = 0; i < words; i++, out += 4) {
-        em_u64 first = sums[i].all - (sums[i].second << 16);
-        out[0] += (em_u32)first;
-        out[1] += (em_u32)sums[i].second;
-        out[2] += (em_i64)(first >> 32);
-        out[3] += (em_i64)(sums[i].second >> 32);
-        em_schedule_barrier();
-    }
-}
-
-/* Sums of `words` words a row, a constant; rounds and stores the weights, and adds them up. */
-EM_INLINE void em_sum_first(struct em_value_run *run, em_u32 words, em_u32 row_bytes)
-{
-    struct em_lane_sums sums[4] = {{0, 0}};
-    const em_wide_score *products = run->products;
-    const em_i8 *values = run->values;
-    const struct em_rounding by = run->by;
-    em_i64 total = 0;
-    em_i32 *weights = run->weights;
-    const em_i32 *whole = weights + run->count / 8u * 8u;
-    for (; weights != whole; products += 8, weights += 8, values += 8u * row_bytes) {
-        EM_UNROLL
-        for (em_u32 i = 0; i < 8u; i++) {
-            em_i64 weight = em_round(products[i], by);
-            weights[i] = (em_i32)weight;
-            total += weight;
-            em_add_row(sums, values + i * row_bytes, words, weight);
+    for (em_u32 i = 0; i < words; i++) {
+        em_u64 lanes[4];
+        em_lane_pairs(&sums[i], 0, lanes);
+        for (em_u32 f = 0; f < 4u; f++) {
+            out[8u * i + f] += (em_u32)lanes[f];
+            out[8u * i + f + 4u] += (em_u32)(lanes[f] >> 32);
         }
     }
-    for (const em_i32 *end = run->weights + run->count; weights != end; products++, weights++, values += row_bytes) {
-        em_i64 weight = em_round(*products, by);
-        *weights = (em_i32)weight;
-        total += weight;
-        em_add_row(sums, values, words, weight);
-    }
-    run->total += total;
-    em_add_lanes(sums, words, run->out);
 }
 
-/* The same with weights that have been stored; at most 8 words. */
-EM_INLINE void em_sum_next(const struct em_value_run *run, em_u32 words, em_u32 row_bytes)
+/* The same for a width that is not made of whole words. */
+EM_INLINE void em_sum_bytes(const em_i32 *weights, const em_i8 *values, em_u32 head_dim, em_u32 width, em_u32 count,
+                            em_i64 *out)
 {
-    struct em_lane_sums sums[8] = {{0, 0}};
-    const em_i8 *values = run->values;
-    const em_i32 *weights = run->weights;
-    const em_i32 *whole = weights + run->count / 8u * 8u;
-    for (; weights != whole; weights += 8, values += 8u * row_bytes) {
-        EM_UNROLL
-        for (em_u32 i = 0; i < 8u; i++) {
-            em_add_row(sums, values + i * row_bytes, words, weights[i]);
+    for (em_u32 j = 0; j < count; j++, values += head_dim) {
+        for (em_u32 i = 0; i < width; i++) {
+            out[i] += (em_i64)weights[j] * (em_u8)values[i];
         }
     }
-    for (const em_i32 *end = run->weights + run->count; weights != end; weights++, values += row_bytes) {
-        em_add_row(sums, values, words, *weights);
-    }
-    em_add_lanes(sums, words, run->out);
 }
 
-/* Functions of their own for the sake of registers, which sums and what is multiplied nearly fill. */
-EM_NOINLINE EM_UNUSED static void em_sum_first_4(struct em_value_run *run, em_u32 head_dim)
-{
-    em_sum_first(run, 4, em_row_bytes(head_dim));
-}
-
-EM_NOINLINE EM_UNUSED static void em_sum_first_1(struct em_value_run *run, em_u32 head_dim)
-{
-    em_sum_first(run, 1, em_row_bytes(head_dim));
-}
-
-EM_NOINLINE EM_UNUSED static void em_sum_next_8(const struct em_value_run *run, em_u32 head_dim)
-{
-    em_sum_next(run, 8, em_row_bytes(head_dim));
-}
-
-EM_NOINLINE EM_UNUSED static void em_sum_next_4(const struct em_value_run *run, em_u32 head_dim)
-{
-    em_sum_next(run, 4, em_row_bytes(head_dim));
-}
-
-EM_NOINLINE EM_UNUSED static void em_sum_next_1(const struct em_value_run *run, em_u32 head_dim)
-{
-    em_sum_next(run, 1, em_row_bytes(head_dim));
-}
-
-/* Sums of some of the `left` words of a row; returns of how many. */
-EM_INLINE em_u32 em_sum_some(struct em_value_run *run, em_u32 rounded, em_u32 left, em_u32 head_dim)
-{
-    if (!rounded && left >= 4u) {
-        em_sum_first_4(run, head_dim);
-        return 4;
-    }
-    if (!rounded) {
-        em_sum_first_1(run, head_dim);
-        return 1;
-    }
-    if (left >= 8u) {
-        em_sum_next_8(run, head_dim);
-        return 8;
-    }
-    if (left >= 4u) {
-        em_sum_next_4(run, head_dim);
-        return 4;
-    }
-    em_sum_next_1(run, head_dim);
-    return 1;
-}
-
-/* The sums of elements from 0 on, which are asked for first, store the weights. */
 EM_NOINLINE EM_UNUSED static void em_value_sums(const struct em_kv_cache *head, struct em_span span,
-                                                const struct em_attention_scratch *scratch,
-                                                const struct em_weight_sums *weights, em_u32 head_dim, em_u32 from,
-                                                em_u32 width, em_i64 *sums)
+                             const struct em_attention_scratch *scratch, const struct em_weight_sums *weights,
+                             em_u32 head_dim, em_u32 from, em_u32 width, em_i64 *sums)
 {
-    const em_wide_score *products = (const em_wide_score *)(const void *)scratch->scores;
-    const em_u32 row_bytes = em_row_bytes(head_dim);
-    const em_u32 row_words = (width + 3u) / 4u;
-    em_i64 total = 0;
-    for (em_u32 i = 0; i < 4u * row_words; i++) {
-        sums[i] = 0;
+    for (em_u32 i = 0; i < width; i++) {
+        sums[i] = -(em_i64)(128u * weights->weights);
     }
     for (em_u32 p = span.first; p < span.end; p += EM_VALUE_BLOCK) {
-        const em_u32 count = span.end - p < EM_VALUE_BLOCK ? span.end - p : EM_VALUE_BLOCK;
-        const em_i8 *values = head->values + (em_u64)p * row_bytes + 2u * from;
-        struct em_value_run run = {products + p, scratch->weights + p, em_rounding_by(weights->drop), count, 0, values,
-                                   sums};
-        for (em_u32 i = 0; from > 0 && i < count; i++) {
-            run.total += run.weights[i];
+        em_u32 count = span.end - p < EM_VALUE_BLOCK ? span.end - p : EM_VALUE_BLOCK;
+        const em_i8 *values = head->values + (em_u64)p * head_dim + from;
+        const em_i32 *factors = scratch->weights + p;
+        em_u32 i = 0;
+        if (head_dim % 8u != 0) {
+            em_sum_bytes(factors, values, head_dim, width, count, sums);
+            continue;
         }
-        for (em_u32 left = row_words, words; left > 0; left -= words) {
-            words = em_sum_some(&run, from > 0 || left != row_words, left, head_dim);
-            run.values += 8u * words;
-            run.out += 4u * words;
+        for (; width - i >= 32u; i += 32u) {
+            em_sum_words(factors, values + i, head_dim, 4, count, sums + i);
         }
-        total += run.total;
-    }
-    for (em_u32 i = 0; i < width; i++) {
-        sums[i] -= 128 * total;
+        for (; width - i >= 16u; i += 16u) {
+            em_sum_words(factors, values + i, head_dim, 2, count, sums + i);
+        }
+        for (; i < width; i += 8u) {
+            em_sum_words(factors, values + i, head_dim, 1, count, sums + i);
+        }
     }
 }
 
