@@ -15,7 +15,6 @@ import { checkpointWeights } from '../../../codegen/calibrate/float-weights.js';
 import { createLinearAlgebra } from '../../../codegen/calibrate/linear-algebra.js';
 import { openModelSource } from '../../../codegen/checkpoint/model-source.js';
 import { findProgram } from '../../../codegen/compile/find-program.js';
-import { EmbedError } from '../../../codegen/diagnostics/error.js';
 import { readText } from '../../../codegen/evaluate/evaluation-text.js';
 import { goldenRun, greedySampling } from '../../../codegen/evaluate/golden-run.js';
 import { hostTarget } from '../../../codegen/evaluate/host-target.js';
@@ -24,25 +23,16 @@ import { buildGraph } from '../../../codegen/graph/build.js';
 import { namedPlans } from '../../../codegen/quantize/plan.js';
 import { decodeTokens } from '../../../codegen/tokenizer/decode-tokens.js';
 import { encodeText } from '../../../codegen/tokenizer/encode-text.js';
-import { targets } from '../../../targets/index.js';
 import {
   buildBundle,
-  cannotRun,
   embedModel,
   temporaryFolder,
   tinyModels,
   writeCheckpoint,
 } from '../../end-to-end/tiny-bundles.js';
 import { quietContext } from '../evaluate/tiny-bundle.js';
+import { foreign, obstacle, uncompiled } from './host-obstacles.js';
 
-const obstacle = await hostTarget().then(cannotRun, (error: unknown) => {
-  if (error instanceof EmbedError) return error.message;
-  throw error;
-});
-const foreign = targets.find(
-  ({ arch }) => arch !== process.arch.replace('x64', 'x86_64').replace('arm64', 'aarch64'),
-)!;
-const uncompiled = obstacle || (await cannotRun(foreign));
 t.setTimeout(600_000);
 
 const folder = temporaryFolder(t);

@@ -15,32 +15,16 @@ import { FloatEvaluator } from '../../../codegen/calibrate/float-evaluator.js';
 import { checkpointWeights } from '../../../codegen/calibrate/float-weights.js';
 import { PlainLinearAlgebra } from '../../../codegen/calibrate/linear-algebra-plain.js';
 import { type ModelSource, openModelSource } from '../../../codegen/checkpoint/model-source.js';
-import { EmbedError } from '../../../codegen/diagnostics/error.js';
 import { goldenRun, greedySampling } from '../../../codegen/evaluate/golden-run.js';
 import { hostTarget } from '../../../codegen/evaluate/host-target.js';
 import { readReference } from '../../../codegen/evaluate/reference-model.js';
 import { buildGraph } from '../../../codegen/graph/build.js';
 import { decodeTokens } from '../../../codegen/tokenizer/decode-tokens.js';
-import { targets } from '../../../targets/index.js';
-import {
-  buildBundle,
-  cannotRun,
-  temporaryFolder,
-  tinyModels,
-  writeCheckpoint,
-} from '../../end-to-end/tiny-bundles.js';
+import { buildBundle, temporaryFolder, tinyModels, writeCheckpoint } from '../../end-to-end/tiny-bundles.js';
 import { expectError } from '../checkpoint/expect-error.js';
 import { quietContext } from '../evaluate/tiny-bundle.js';
+import { foreign, obstacle, uncompiled } from './host-obstacles.js';
 
-const obstacle = await hostTarget().then(cannotRun, (error: unknown) => {
-  if (error instanceof EmbedError) return error.message;
-  throw error;
-});
-
-const foreign = targets.find(
-  ({ arch }) => arch !== process.arch.replace('x64', 'x86_64').replace('arm64', 'aarch64'),
-)!;
-const uncompiled = obstacle || (await cannotRun(foreign));
 const CONTEXT = 64;
 t.setTimeout(300_000);
 

@@ -1,47 +1,15 @@
-/** Folded weights: the same function. */
-import fc from 'fast-check';
 import t from 'tap';
-import { FloatEvaluator } from '../../../../codegen/calibrate/float-evaluator.js';
-import { checkpointWeights } from '../../../../codegen/calibrate/float-weights.js';
-import { PlainLinearAlgebra } from '../../../../codegen/calibrate/linear-algebra-plain.js';
-import type { Checkpoint } from '../../../../codegen/checkpoint/checkpoint.js';
 import { buildGraph } from '../../../../codegen/graph/build.js';
-import type { Graph } from '../../../../codegen/graph/graph.js';
 import { foldPlaces } from '../../../../codegen/quantize/awq/fold-places.js';
 import { FoldedCheckpoint } from '../../../../codegen/quantize/awq/folded-checkpoint.js';
 import { foldRecord, parseFolds, scaleOf, stepsOf } from '../../../../codegen/quantize/awq/folds.js';
 import { expectError } from '../../checkpoint/expect-error.js';
+import { foldsKeepLogits } from '../folds-keep-logits.js';
 import { tinyFamilies } from './tiny-folds.js';
-
-const ids = [1, 5, 9, 3, 2, 8];
-
-function logitsOf(checkpoint: Checkpoint, graph: Graph): Float32Array {
-  const evaluator = new FloatEvaluator(graph, checkpointWeights(checkpoint, graph), new PlainLinearAlgebra());
-  return evaluator.run(ids).slice();
-}
 
 for (const [family, open] of Object.entries(tinyFamilies)) {
   t.test(`${family}: any scales leave the logits as they are`, async (t) => {
-    const checkpoint = open(t.testdir());
-    t.teardown(() => checkpoint.close());
-    const graph = buildGraph(checkpoint, 16);
-    const places = foldPlaces(graph);
-    const expected = logitsOf(checkpoint, graph);
-    const size = expected.reduce((max, v) => Math.max(max, Math.abs(v)), 0);
-    const anyFolds = fc.tuple(
-      ...places.map(({ channels }) =>
-        fc.int8Array({ min: -64, max: 64, minLength: channels, maxLength: channels }),
-      ),
-    );
-    fc.assert(
-      fc.property(anyFolds, (steps) => {
-        const folds = new Map(places.map(({ name }, i) => [name, steps[i]!]));
-        const found = logitsOf(new FoldedCheckpoint(checkpoint, graph, folds), graph);
-        // Scales are up to 2^4 either way: sums whose terms are rounded anew, in float32.
-        return expected.every((v, i) => Math.abs(v - found[i]!) < 1e-5 * size);
-      }),
-      { numRuns: 25 },
-    );
+    foldsKeepLogits(t, open, foldPlaces, 1e-5);
   });
 }
 

@@ -1,48 +1,14 @@
-/** Turned keys and queries: the same function. */
-import fc from 'fast-check';
 import t from 'tap';
-import { FloatEvaluator } from '../../../../codegen/calibrate/float-evaluator.js';
-import { checkpointWeights } from '../../../../codegen/calibrate/float-weights.js';
-import { PlainLinearAlgebra } from '../../../../codegen/calibrate/linear-algebra-plain.js';
-import type { Checkpoint } from '../../../../codegen/checkpoint/checkpoint.js';
-import { buildGraph } from '../../../../codegen/graph/build.js';
-import type { Graph } from '../../../../codegen/graph/graph.js';
 import { foldPlaces } from '../../../../codegen/quantize/awq/fold-places.js';
-import { FoldedCheckpoint } from '../../../../codegen/quantize/awq/folded-checkpoint.js';
 import { pairTurns, turnedRows } from '../../../../codegen/quantize/rotary/pair-turns.js';
 import { rotaryPlaces } from '../../../../codegen/quantize/rotary/rotary-places.js';
 import { tinyFamilies } from '../awq/tiny-folds.js';
+import { foldsKeepLogits } from '../folds-keep-logits.js';
 import { randomFloats } from '../random-weights.js';
-
-const ids = [1, 5, 9, 3, 2, 8, 0, 4];
-
-function logitsOf(checkpoint: Checkpoint, graph: Graph): Float32Array {
-  const evaluator = new FloatEvaluator(graph, checkpointWeights(checkpoint, graph), new PlainLinearAlgebra());
-  return evaluator.run(ids).slice();
-}
 
 for (const family of ['llama with shared heads', 'llama without'] as const) {
   t.test(`${family}: any turns, with any scales of channels, leave the logits as they are`, async (t) => {
-    const checkpoint = tinyFamilies[family](t.testdir());
-    t.teardown(() => checkpoint.close());
-    const graph = buildGraph(checkpoint, 16);
-    const places = [...rotaryPlaces(graph), ...foldPlaces(graph)];
-    const expected = logitsOf(checkpoint, graph);
-    const size = expected.reduce((max, v) => Math.max(max, Math.abs(v)), 0);
-    const anyFolds = fc.tuple(
-      ...places.map(({ channels }) =>
-        fc.int8Array({ min: -64, max: 64, minLength: channels, maxLength: channels }),
-      ),
-    );
-    fc.assert(
-      fc.property(anyFolds, (steps) => {
-        const folds = new Map(places.map(({ name }, i) => [name, steps[i]!]));
-        const found = logitsOf(new FoldedCheckpoint(checkpoint, graph, folds), graph);
-        // As for scales of channels alone: terms are rounded anew, in float32.
-        return expected.every((v, i) => Math.abs(v - found[i]!) < 2e-5 * size);
-      }),
-      { numRuns: 25 },
-    );
+    foldsKeepLogits(t, tinyFamilies[family], (graph) => [...rotaryPlaces(graph), ...foldPlaces(graph)], 2e-5);
   });
 }
 
