@@ -8,7 +8,8 @@ import { dropVanishingRows, setRowScale } from './row-scale.js';
 /**
  * The matrix in a format whose stored integers are the codes of the grid, or null where the format cannot hold them:
  * codes out of its range, or groups that are not runs of whole 32 columns (of whole rows in formats without groups).
- * Scales become sub-scales of 8 bits times a row scale, which changes them by 1/254 of the largest of a row at most.
+ * Scales become sub-scales of 8 bits times a row scale, which changes them by 1/254 of the largest of a row at most; scales of rows
+ * alone by 2^-11 of themselves at most.
  */
 export function keepGrid(name: string, grid: WeightGrid, format: FormatName): QuantizedMatrix | null {
   const { min, max, grouped, perTensor } = formats[format];

@@ -180,15 +180,15 @@ t.test(
   },
 );
 
-t.test('a grid a channel of 8 bits stays as it is in w8', async (t) => {
+t.test('a grid a channel of 8 bits stays as it is in w8, its scales but for their 11 bits', async (t) => {
   const { warnings, query, row, wanted, codes } = await quantized(
     t,
     ways['compressed-tensors, 8 bits a channel']!,
     'int8',
   );
   t.strictSame([...query.integers], [...codes]);
-  t.match(warnings[0]!, /7 matrices keep their integers.*relative error 0\.000 %/);
-  t.ok(row.every((value, i) => Math.abs(value - wanted[i]!) <= 1e-6 * Math.abs(wanted[i]!)));
+  t.match(warnings[0]!, /7 matrices keep their integers.*relative error 0\.0[0-4]\d %/);
+  t.ok(row.every((value, i) => Math.abs(value - wanted[i]!) <= 2 ** -11 * Math.abs(wanted[i]!) * (1 + 1e-6)));
 });
 
 t.test('a grid that no format of the plan holds is rounded again, and the cost is told', async (t) => {
