@@ -1,7 +1,7 @@
 /** A model with its texts, as the benches of plans and methods compare them. */
-import { readCalibration } from '../../codegen/calibrate/calibration-text.js';
 import type { Checkpoint } from '../../codegen/checkpoint/checkpoint.js';
 import { openModelSource } from '../../codegen/checkpoint/model-source.js';
+import { readIds, readText } from '../../codegen/evaluate/evaluation-text.js';
 import { buildGraph } from '../../codegen/graph/build.js';
 import { contextLength } from '../../codegen/graph/context-length.js';
 import type { Graph } from '../../codegen/graph/graph.js';
@@ -27,7 +27,10 @@ export function openComparedModel(
   const ids = [calibration, validation].every((path) => path.endsWith('.u16'));
   const { name, checkpoint, tokenizer } = openModelSource(model, !ids);
   const graph = buildGraph(checkpoint, contextLength(checkpoint.config, null, silentProgress), true);
-  const read = (path: string) => Int32Array.from(readCalibration(path, tokenizer, graph.vocabSize).ids);
+  const read = (path: string) =>
+    tokenizer === null || path.endsWith('.u16')
+      ? readIds(path, graph.vocabSize).ids
+      : readText(path, tokenizer, checkpoint.config.eosIds).ids;
   return { name, graph, checkpoint, calibration: read(calibration), validation: read(validation) };
 }
 
