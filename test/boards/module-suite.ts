@@ -88,7 +88,7 @@ async function refusals(t: Test, sh: Shell, manifest: Manifest): Promise<void> {
   const load = 'insmod /lib/modules/embed_model.ko';
   t.match(await sh(`rm ${blob}; ${load}`), { code: 2 }, 'missing');
   t.match(await sh(`head -c 100000 /tmp/kept > ${blob}; ${load}`), { code: 74 }, 'cut');
-  const alter = `${restore}; printf X | dd of=${blob} bs=1 seek=2000000 conv=notrunc`;
+  const alter = `${restore}; printf altered | dd of=${blob} bs=1 seek=2000000 conv=notrunc`;
   t.match(await sh(`${alter} 2>/dev/null; ${load}`), { code: 74 }, 'altered');
   t.match(await sh('dmesg'), { said: /blob truncated.*blob payload damaged/s });
   t.match(await sh(`${restore}; echo x >> ${blob}; ${load}`), { code: 74 }, 'longer');
