@@ -13,7 +13,7 @@ import { blobSections } from '../layout/sections.js';
 import { foldGains } from '../lower/fold-gains.js';
 import { type IntegerModel, lower } from '../lower/lower.js';
 import type { StageContext } from '../progress.js';
-import { foldRecord } from '../quantize/awq/folds.js';
+import { foldRecord } from '../quantize/folds/folds.js';
 import { namedPlans, type Plan } from '../quantize/plan.js';
 import { quantizeGraph } from '../quantize/quantize.js';
 import { compileTokenizer } from '../tokenizer/compile-tokenizer.js';

@@ -8,7 +8,7 @@ import type { EmittedModel } from '../emit/emit-bundle.js';
 import type { ValidationReport } from '../evaluate/validation-report.js';
 import type { Graph, Op } from '../graph/graph.js';
 import type { Integers } from '../pipeline.js';
-import { foldRecord } from '../quantize/awq/folds.js';
+import { foldRecord } from '../quantize/folds/folds.js';
 import { methodNames } from '../quantize/quantize-model.js';
 import { toolVersion } from '../version.js';
 import type { Certificate, GoldenRun, Manifest, ManifestOp, ManifestTensor } from './manifest.js';

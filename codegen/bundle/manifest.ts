@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Target } from '../../targets/target.js';
 import { EmbedError } from '../diagnostics/error.js';
 import type { ValidationReport } from '../evaluate/validation-report.js';
-import type { FoldRecord } from '../quantize/awq/folds.js';
+import type { FoldRecord } from '../quantize/folds/folds.js';
 import type { FormatName } from '../quantize/format.js';
 import type { Plan } from '../quantize/plan.js';
 import type { MethodComparison } from '../quantize/quantize-model.js';

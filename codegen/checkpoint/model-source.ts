@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EmbedError } from '../diagnostics/error.js';
-import type { Folds } from '../quantize/awq/folds.js';
+import type { Folds } from '../quantize/folds/folds.js';
 import { longestDecodedText, openTokenizer, type TokenizerModel } from '../tokenizer/tokenizer.js';
 import type { KeptVocabulary } from '../vocabulary/prune-vocabulary.js';
 import type { Checkpoint } from './checkpoint.js';

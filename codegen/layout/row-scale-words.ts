@@ -1,10 +1,12 @@
 /** Row multipliers as sections of every layout hold them (docs/arithmetic.md, section 4). */
 import type { QuantizedMatrix } from '../quantize/matrix.js';
-import { leastExponent, ROW_MANTISSA_UNIT, ROW_SHIFT_LIMIT } from '../quantize/row-scale.js';
+import {
+  leastExponent,
+  ROW_MANTISSA_BITS,
+  ROW_MANTISSA_UNIT,
+  ROW_SHIFT_LIMIT,
+} from '../quantize/row-scale.js';
 import type { PackedMatrix } from './kernel-set.js';
-
-/** Bits of a word below the row's own part of the exponent. EM_ROW_MANTISSA_BITS in C. */
-const MANTISSA_BITS = 11;
 
 /** Bytes of the multipliers of so many rows, those that fill up the last tile included: a uint16 each. */
 export const rowScaleBytes = (storedRows: number) => 2 * storedRows;
@@ -20,7 +22,7 @@ export function packRowScales(matrix: QuantizedMatrix, out: Uint8Array): void {
     if (mantissa % ROW_MANTISSA_UNIT !== 0 || shift > ROW_SHIFT_LIMIT) {
       throw new RangeError(`${name}, row ${row}: ${mantissa} * 2^-${exponents[row]} is no row multiplier`);
     }
-    view.setUint16(2 * row, (mantissa / ROW_MANTISSA_UNIT) | (shift << MANTISSA_BITS), true);
+    view.setUint16(2 * row, (mantissa / ROW_MANTISSA_UNIT) | (shift << ROW_MANTISSA_BITS), true);
   });
 }
 
@@ -32,7 +34,7 @@ export function openRowScales(
 ): Pick<PackedMatrix, 'mantissa' | 'exponent'> {
   const word = (row: number) => section.getUint16(at + 2 * row, true);
   return {
-    mantissa: (row) => (word(row) % (1 << MANTISSA_BITS)) * ROW_MANTISSA_UNIT,
-    exponent: (row) => (word(row) === 0 ? 0 : least + (word(row) >> MANTISSA_BITS)),
+    mantissa: (row) => (word(row) % (1 << ROW_MANTISSA_BITS)) * ROW_MANTISSA_UNIT,
+    exponent: (row) => (word(row) === 0 ? 0 : least + (word(row) >> ROW_MANTISSA_BITS)),
   };
 }

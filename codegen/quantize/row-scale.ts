@@ -4,10 +4,12 @@ import { EmbedError } from '../diagnostics/error.js';
 import { ACTIVATION_MAX, groupsPerRow } from './format.js';
 import { type QuantizedMatrix, rowScale } from './matrix.js';
 
-/** Mantissas of row multipliers are multiples of this in [2^30, 2^31): 11 bits are stored. */
-export const ROW_MANTISSA_UNIT = 2 ** 20;
-/** Exponents of a matrix differ by this at most: 5 bits are stored. */
-export const ROW_SHIFT_LIMIT = 31;
+/** Bits of a mantissa that are stored; those of its exponent fill up two bytes. EM_ROW_MANTISSA_BITS in C. */
+export const ROW_MANTISSA_BITS = 11;
+/** Mantissas of row multipliers are multiples of this in [2^30, 2^31). */
+export const ROW_MANTISSA_UNIT = 2 ** (31 - ROW_MANTISSA_BITS);
+/** Exponents of a matrix differ by this at most. */
+export const ROW_SHIFT_LIMIT = 2 ** (16 - ROW_MANTISSA_BITS) - 1;
 
 /** The multiplier of a row for a real number, its mantissa rounded to stored bits: to nearest, unless told otherwise. */
 export function rowMultiplierOf(real: number, round: (units: number) => number = Math.round): Multiplier {
@@ -48,7 +50,7 @@ export function leastExponent({ mantissas, exponents }: QuantizedMatrix): number
 
 /**
  * Makes rows of zeros of those whose exponent is too far from the least one, which is what they are next to the others. Once all
- * rows have their scales. One bit stays free, for scales that a factor of an op carries over a power of two.
+ * rows have their scales. One step stays free, for scales that a factor of an op carries over a power of two.
  */
 export function dropVanishingRows(matrix: QuantizedMatrix): void {
   const { rows, columns, integers, subScales, mantissas, exponents } = matrix;

@@ -4,13 +4,13 @@
  */
 import { LayerStream } from '../../calibrate/layer-stream.js';
 import type { StageContext } from '../../progress.js';
+import { type Folds, scaleOf, stepsOf } from '../folds/folds.js';
 import { type FormatName, formats } from '../format.js';
 import { Hessian } from '../gptq/hessian.js';
 import { matrixOf, matrixSource, type SequentialInput } from '../gptq/quantize-sequentially.js';
 import { dequantizeMatrix } from '../matrix.js';
 import { type MatrixSource, roundToNearest } from '../round-to-nearest.js';
 import { type FoldPlace, foldPlaces } from './fold-places.js';
-import { type Folds, scaleOf, stepsOf } from './folds.js';
 
 export type FoldSearchInput = Omit<SequentialInput, 'cache'>;
 

@@ -6,7 +6,7 @@
  *
  * Pairs that hold a constant, such as those that rope hardly turns, gain by an angle that divides it between both values.
  */
-import { MOST_STEPS, scaleOf } from '../awq/folds.js';
+import { MOST_STEPS, scaleOf } from '../folds/folds.js';
 import { angleOf, STEPS_PER_QUARTER_TURN } from './pair-turns.js';
 
 /** What is known of the keys and queries of a head. */

@@ -1,5 +1,5 @@
 /** Turns and scales of rotary pairs, as they are written down and done to the rows of projections. */
-import { scaleOf } from '../awq/folds.js';
+import { scaleOf } from '../folds/folds.js';
 import type { RotaryPlace } from './rotary-places.js';
 
 /** Steps of an angle in half a turn. An angle and the same plus a quarter turn have the same largest magnitudes. */

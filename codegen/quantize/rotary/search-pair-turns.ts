@@ -6,8 +6,8 @@ import type { LinearAlgebra } from '../../calibrate/linear-algebra.js';
 import type { ModelSource } from '../../checkpoint/model-source.js';
 import type { Graph } from '../../graph/graph.js';
 import { breathe, type StageContext } from '../../progress.js';
-import { foldedSource } from '../awq/folded-source.js';
-import type { Folds } from '../awq/folds.js';
+import { foldedSource } from '../folds/folded-source.js';
+import type { Folds } from '../folds/folds.js';
 import { fitPairTurns } from './fit-pair-turns.js';
 import { type RotaryPlace, rotaryPlaces } from './rotary-places.js';
 

@@ -7,8 +7,8 @@ import { OverlaidWeights } from '../../../codegen/calibrate/overlaid-weights.js'
 import type { Checkpoint } from '../../../codegen/checkpoint/checkpoint.js';
 import { readMatrixRows } from '../../../codegen/graph/rotate-inputs.js';
 import type { StageContext } from '../../../codegen/progress.js';
-import { FoldedCheckpoint } from '../../../codegen/quantize/awq/folded-checkpoint.js';
 import { searchFolds } from '../../../codegen/quantize/awq/search-folds.js';
+import { FoldedCheckpoint } from '../../../codegen/quantize/folds/folded-checkpoint.js';
 import { quantizeSequentially } from '../../../codegen/quantize/gptq/quantize-sequentially.js';
 import { namedPlans, resolvePlan } from '../../../codegen/quantize/plan.js';
 import { quantizeGraph } from '../../../codegen/quantize/quantize.js';

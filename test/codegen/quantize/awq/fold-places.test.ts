@@ -2,7 +2,7 @@ import t, { type Test } from 'tap';
 import { buildGraph } from '../../../../codegen/graph/build.js';
 import type { Graph, Op } from '../../../../codegen/graph/graph.js';
 import { foldPlaces } from '../../../../codegen/quantize/awq/fold-places.js';
-import { tinyFamilies } from './tiny-folds.js';
+import { tinyFamilies } from '../folds/tiny-folds.js';
 
 function graphOf(t: Test, family: keyof typeof tinyFamilies, rotate = false): Graph {
   const checkpoint = tinyFamilies[family](t.testdir());

@@ -23,7 +23,7 @@ import { namedPlans, type Plan } from '../../../../codegen/quantize/plan.js';
 import { methodNames } from '../../../../codegen/quantize/quantize-model.js';
 import { expectError } from '../../checkpoint/expect-error.js';
 import { quietContext } from '../../evaluate/tiny-bundle.js';
-import { writeUnsharedLlama } from './tiny-folds.js';
+import { writeUnsharedLlama } from '../folds/tiny-folds.js';
 
 t.setTimeout(300_000);
 

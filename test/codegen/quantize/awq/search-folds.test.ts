@@ -4,15 +4,15 @@ import { checkpointWeights } from '../../../../codegen/calibrate/float-weights.j
 import { PlainLinearAlgebra } from '../../../../codegen/calibrate/linear-algebra-plain.js';
 import { buildGraph } from '../../../../codegen/graph/build.js';
 import { foldPlaces } from '../../../../codegen/quantize/awq/fold-places.js';
-import { scaleOf } from '../../../../codegen/quantize/awq/folds.js';
 import { searchFolds, searchPlace } from '../../../../codegen/quantize/awq/search-folds.js';
+import { scaleOf } from '../../../../codegen/quantize/folds/folds.js';
 import type { FormatName } from '../../../../codegen/quantize/format.js';
 import { Hessian } from '../../../../codegen/quantize/gptq/hessian.js';
 import { dequantizeMatrix } from '../../../../codegen/quantize/matrix.js';
 import { roundToNearest } from '../../../../codegen/quantize/round-to-nearest.js';
 import { quietContext } from '../../evaluate/tiny-bundle.js';
+import { tinyFamilies } from '../folds/tiny-folds.js';
 import { randomFloats } from '../random-weights.js';
-import { tinyFamilies } from './tiny-folds.js';
 
 const algebra = new PlainLinearAlgebra();
 const TOKENS = 40;

@@ -2,8 +2,8 @@ import t from 'tap';
 import { foldPlaces } from '../../../../codegen/quantize/awq/fold-places.js';
 import { pairTurns, turnedRows } from '../../../../codegen/quantize/rotary/pair-turns.js';
 import { rotaryPlaces } from '../../../../codegen/quantize/rotary/rotary-places.js';
-import { tinyFamilies } from '../awq/tiny-folds.js';
-import { foldsKeepLogits } from '../folds-keep-logits.js';
+import { foldsKeepLogits } from '../folds/folds-keep-logits.js';
+import { tinyFamilies } from '../folds/tiny-folds.js';
 import { randomFloats } from '../random-weights.js';
 
 for (const family of ['llama with shared heads', 'llama without'] as const) {

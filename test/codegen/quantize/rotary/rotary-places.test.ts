@@ -5,7 +5,7 @@ import { buildGraph } from '../../../../codegen/graph/build.js';
 import type { Graph } from '../../../../codegen/graph/graph.js';
 import { rotaryPlaces } from '../../../../codegen/quantize/rotary/rotary-places.js';
 import { tinyTensor, writeTinyModel } from '../../checkpoint/tiny-model.js';
-import { tinyFamilies } from '../awq/tiny-folds.js';
+import { tinyFamilies } from '../folds/tiny-folds.js';
 
 function graphOf(t: Test, family: keyof typeof tinyFamilies): Graph {
   const checkpoint = tinyFamilies[family](t.testdir());

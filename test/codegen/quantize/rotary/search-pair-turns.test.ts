@@ -5,11 +5,11 @@ import { createLinearAlgebra } from '../../../../codegen/calibrate/linear-algebr
 import type { Checkpoint } from '../../../../codegen/checkpoint/checkpoint.js';
 import type { WeightGrid } from '../../../../codegen/checkpoint/prequantized/weight-grid.js';
 import { buildGraph } from '../../../../codegen/graph/build.js';
-import { foldRecord, parseFolds } from '../../../../codegen/quantize/awq/folds.js';
+import { foldRecord, parseFolds } from '../../../../codegen/quantize/folds/folds.js';
 import { rotaryPlaces } from '../../../../codegen/quantize/rotary/rotary-places.js';
 import { searchPairTurns, turnKeys } from '../../../../codegen/quantize/rotary/search-pair-turns.js';
 import { quietContext } from '../../evaluate/tiny-bundle.js';
-import { tinyFamilies } from '../awq/tiny-folds.js';
+import { tinyFamilies } from '../folds/tiny-folds.js';
 
 const text = { source: 'ids', ids: Array.from({ length: 100 }, (_, i) => (5 * i * i) % 12) };
 

@@ -1,10 +1,10 @@
 import t from 'tap';
 import { buildGraph } from '../../../../codegen/graph/build.js';
 import { foldPlaces } from '../../../../codegen/quantize/awq/fold-places.js';
-import { FoldedCheckpoint } from '../../../../codegen/quantize/awq/folded-checkpoint.js';
-import { foldRecord, parseFolds, scaleOf, stepsOf } from '../../../../codegen/quantize/awq/folds.js';
+import { FoldedCheckpoint } from '../../../../codegen/quantize/folds/folded-checkpoint.js';
+import { foldRecord, parseFolds, scaleOf, stepsOf } from '../../../../codegen/quantize/folds/folds.js';
 import { expectError } from '../../checkpoint/expect-error.js';
-import { foldsKeepLogits } from '../folds-keep-logits.js';
+import { foldsKeepLogits } from './folds-keep-logits.js';
 import { tinyFamilies } from './tiny-folds.js';
 
 for (const [family, open] of Object.entries(tinyFamilies)) {

@@ -2,9 +2,9 @@
 import type { Checkpoint, TensorInfo } from '../../checkpoint/checkpoint.js';
 import type { DecoderConfig } from '../../checkpoint/config.js';
 import type { Graph } from '../../graph/graph.js';
+import { foldPlaces } from '../awq/fold-places.js';
 import { type PairTurns, pairTurns, turnedRows } from '../rotary/pair-turns.js';
 import { rotaryPlaces } from '../rotary/rotary-places.js';
-import { foldPlaces } from './fold-places.js';
 import { type Folds, scaleOf } from './folds.js';
 
 /** Factors of a tensor's rows, of a vector's values, and of a matrix's columns; what mixes its rows or values pair by pair. */

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import type { Test } from 'tap';
-import { FloatEvaluator } from '../../../codegen/calibrate/float-evaluator.js';
-import { checkpointWeights } from '../../../codegen/calibrate/float-weights.js';
-import { PlainLinearAlgebra } from '../../../codegen/calibrate/linear-algebra-plain.js';
-import type { Checkpoint } from '../../../codegen/checkpoint/checkpoint.js';
-import { buildGraph } from '../../../codegen/graph/build.js';
-import type { Graph } from '../../../codegen/graph/graph.js';
-import { FoldedCheckpoint } from '../../../codegen/quantize/awq/folded-checkpoint.js';
+import { FloatEvaluator } from '../../../../codegen/calibrate/float-evaluator.js';
+import { checkpointWeights } from '../../../../codegen/calibrate/float-weights.js';
+import { PlainLinearAlgebra } from '../../../../codegen/calibrate/linear-algebra-plain.js';
+import type { Checkpoint } from '../../../../codegen/checkpoint/checkpoint.js';
+import { buildGraph } from '../../../../codegen/graph/build.js';
+import type { Graph } from '../../../../codegen/graph/graph.js';
+import { FoldedCheckpoint } from '../../../../codegen/quantize/folds/folded-checkpoint.js';
 
 const ids = [1, 5, 9, 3, 2, 8, 0, 4];
 
