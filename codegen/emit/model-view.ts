@@ -211,6 +211,8 @@ export function modelView(input: EmissionInput): View {
     heads,
     kvHeads,
     headDim,
+    keyBlockBytes: input.memory.keyBlockBytes,
+    scoreInts: input.memory.scoreInts,
     window: window === null ? 'EM_CONTEXT' : `${window}`,
     layerBuffers: declarations(graph, model.layers[0]!, new Set()),
     layerOps: model.layers[0]!.map((step, i) =>

@@ -65,6 +65,10 @@ export interface KernelSet {
   preparedBytes(columns: number): number;
   /** EM_CACHE_BLOCK of its em_cache.h: the KV cache has memory for a multiple of so many positions. */
   readonly cacheBlock: number;
+  /** EM_KEY_BLOCK_BYTES: bytes that the keys of a head take for cacheBlock positions. */
+  keyBlockBytes(headDim: number): number;
+  /** EM_SCORE_INTS: int32 of work memory for the score of a position. */
+  readonly scoreInts: number;
 }
 
 /** A KV cache of plain rows, and what its sums are made of. */
@@ -84,6 +88,8 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
     layoutFor: () => rowsLayout,
     preparedBytes: () => 0,
     cacheBlock: 1,
+    keyBlockBytes: (headDim) => headDim,
+    scoreInts: 1,
   },
   avx2: {
     name: 'avx2',
@@ -107,6 +113,8 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
     layoutFor: () => avx2Layout,
     preparedBytes: avx2PreparedBytes,
     cacheBlock: 8,
+    keyBlockBytes: (headDim) => 8 * headDim,
+    scoreInts: 1,
   },
   swar: {
     name: 'swar',
@@ -123,11 +131,16 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
       'em_requantize.h',
       'em_in_order.h',
       'em_lanes.h',
+      'em_cache_keys.h',
+      'em_cache_values.h',
+      'em_weights.h',
     ],
-    shared: ['em_softmax.h', 'em_registers.h', ...plainVectors],
+    shared: ['em_registers.h', ...plainVectors],
     layoutFor: () => lanesLayout,
     preparedBytes: lanesPreparedBytes,
-    cacheBlock: 32,
+    cacheBlock: 24,
+    keyBlockBytes: (headDim) => 32 * headDim,
+    scoreInts: 2,
   },
   neon: {
     name: 'neon',
@@ -149,6 +162,8 @@ const sets: Readonly<Record<KernelSetName, KernelSet>> = {
     layoutFor: () => neonLayout,
     preparedBytes: neonPreparedBytes,
     cacheBlock: 8,
+    keyBlockBytes: (headDim) => 8 * headDim,
+    scoreInts: 1,
   },
 };
 

@@ -27,6 +27,9 @@ export interface MemoryPlan {
   readonly arenaBytes: number;
   /** Positions that cache and scores have memory for: the context in whole blocks of the kernel set. */
   readonly cachePositions: number;
+  /** Sizes of the kernel set that this counts on; the emitted C asserts them. */
+  readonly keyBlockBytes: number;
+  readonly scoreInts: number;
 }
 
 /** Bytes reserved for struct em_model and an opened tokenizer; the emitted C asserts that they suffice. */
@@ -129,10 +132,17 @@ export function planMemory(graph: Graph, batch: number, kernels: KernelSet): Mem
   const slots = graph.layerCount * kvHeads * cachePositions;
   const shape = `[${graph.layerCount}][${kvHeads}][${cachePositions}]`;
   const hasAttention = slots > 0;
+  const { cacheBlock, scoreInts } = kernels;
+  const keyBlockBytes = kernels.keyBlockBytes(headDim);
+  const keyBytes = (slots / cacheBlock) * keyBlockBytes;
   const cache = !hasAttention
     ? []
     : [
-        append('keys', slots * headDim, `int8${shape}[${headDim}]`),
+        append(
+          'keys',
+          keyBytes,
+          keyBytes === slots * headDim ? `int8${shape}[${headDim}]` : `${shape}, in words`,
+        ),
         append('values', slots * headDim, `int8${shape}[${headDim}]`),
         append('key_max', slots * 4, `int32${shape}`),
         append('value_max', slots * 4, `int32${shape}`),
@@ -144,8 +154,8 @@ export function planMemory(graph: Graph, batch: number, kernels: KernelSet): Mem
     : [
         append(
           'scores',
-          heads * cachePositions * 4,
-          `int32[${heads}][${cachePositions}], work memory of attention`,
+          heads * cachePositions * scoreInts * 4,
+          `int32[${heads}][${scoreInts * cachePositions}], work memory of attention`,
         ),
         append(
           'weights',
@@ -169,5 +179,7 @@ export function planMemory(graph: Graph, batch: number, kernels: KernelSet): Mem
     activationBytes: arenaBytes - STATE_BYTES - cacheBytes,
     arenaBytes,
     cachePositions,
+    keyBlockBytes,
+    scoreInts,
   };
 }

@@ -34,7 +34,7 @@ export interface AttentionStep {
   readonly outFrac: number;
 }
 
-/** Elements a head may have: dot products of 14-bit queries with int8 keys stay below 2^30. */
+/** Elements a head may have. */
 export const HEAD_DIM_MAX = 256;
 
 /** First position that a token at `position` sees. */
@@ -42,11 +42,27 @@ function firstVisible(op: AttentionOp, position: number): number {
   return op.window === null ? 0 : Math.max(0, position - op.window + 1);
 }
 
+/** Consecutive elements of a query whose magnitudes are bounded together. */
+const QUERY_RUN = 32;
+
+/**
+ * Right shift that narrows a query: its elements are then at most 2^11 in magnitude, and those of every run of QUERY_RUN
+ * add up to less than 2^13, before they are rounded.
+ */
+function queryShift(query: Int32Array): number {
+  let shift = bitLength(maxMagnitude(query, 0, query.length)) - 11;
+  for (let from = 0; from < query.length; from += QUERY_RUN) {
+    const sum = query.subarray(from, from + QUERY_RUN).reduce((total, value) => total + Math.abs(value), 0);
+    shift = Math.max(shift, bitLength(sum) - 13);
+  }
+  return shift;
+}
+
 /** Scores of one head in Q16 to base 2, for the positions from `first` to the current one. */
 function scores(step: AttentionStep, state: IntegerState, head: number, first: number): Int32Array {
   const { headDim, heads, kvHeads, layer, query } = step.op;
   const values = state.buffer(query);
-  const shift = bitLength(maxMagnitude(values, head * headDim, headDim)) - 14;
+  const shift = queryShift(values.subarray(head * headDim, (head + 1) * headDim));
   const q = Int32Array.from({ length: headDim }, (_, i) => roundShift(values[head * headDim + i]!, shift));
   const cache = state.cache[layer]!;
   const kvHead = Math.floor(head / (heads / kvHeads));

@@ -43,7 +43,7 @@ EM_INLINE struct em_kv_cache em_head_cache(const struct em_kv_cache *layer, cons
 {
     em_u64 slot = (em_u64)kv_head * shape->positions;
     struct em_kv_cache head;
-    head.keys = layer->keys + slot * em_head_dim(shape);
+    head.keys = layer->keys + slot / EM_CACHE_BLOCK * EM_KEY_BLOCK_BYTES(em_head_dim(shape));
     head.values = layer->values + slot * em_head_dim(shape);
     head.key_max = layer->key_max + slot;
     head.value_max = layer->value_max + slot;

@@ -7,7 +7,7 @@
 
 #include "em_cache_types.h"
 
-/* Dot products of a query with `count` keys. A query is shifted right by `shift` to 14 bits and sign. */
+/* Dot products of a query with `count` keys. A query is narrowed by `shift` of em_query_shift. */
 EM_INLINE void em_dots_plain(const em_i32 *query, em_i32 shift, const em_i8 *keys, em_u32 head_dim, em_u32 count,
                              em_i32 *dots)
 {
@@ -17,7 +17,7 @@ EM_INLINE void em_dots_plain(const em_i32 *query, em_i32 shift, const em_i8 *key
     }
     for (em_u32 j = 0; j < count; j++) {
         const em_i8 *key = keys + (em_u64)j * head_dim;
-        em_i32 dot = 0; /* below 2^30 */
+        em_i32 dot = 0;
         for (em_u32 i = 0; i < head_dim; i++) {
             dot += q[i] * (em_i16)key[i];
         }

@@ -30,7 +30,7 @@ EM_INLINE void em_store_value(const struct em_kv_cache *head, em_u32 head_dim, e
 EM_INLINE em_i32 em_scores(const struct em_kv_cache *head, struct em_span span, const em_i32 *query, em_u32 head_dim,
                            em_i32 score_shift, const struct em_attention_scratch *scratch)
 {
-    em_i32 shift = (em_i32)em_bits32((em_u32)em_max_magnitude(query, head_dim)) - 14;
+    em_i32 shift = em_query_shift(query, head_dim);
     em_u32 count = span.end - span.first;
     em_dots(query, shift, head->keys + (em_u64)span.first * head_dim, head_dim, count, scratch->scores);
     return em_scale_scores(scratch->scores, head->key_max + span.first, count, score_shift - shift);

@@ -44,7 +44,7 @@ EM_INLINE em_i64 em_query_pair(em_i32 first, em_i32 second, em_u32 pair)
     return (em_i64)(pair == 2u ? both << 16 : pair == 3u ? both << 8 : both);
 }
 
-/* Packs query[i] * 2^-shift, 14 bits and sign. */
+/* Packs query[i] * 2^-shift, 12 bits and sign. */
 EM_INLINE void em_pair_query(const em_i32 *query, em_u32 head_dim, em_i32 shift, struct em_paired_query *out)
 {
     out->correction = 0;

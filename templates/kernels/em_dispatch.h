@@ -91,7 +91,7 @@ static void em_attention_task(void *arg, em_u32 head)
     em_u64 row = (em_u64)shape->heads * em_head_dim(shape);
     em_u64 at = (em_u64)head * em_head_dim(shape);
     struct em_attention_scratch scratch = job->scratch;
-    scratch.scores += (em_u64)head * shape->positions;
+    scratch.scores += (em_u64)head * shape->positions * EM_SCORE_INTS;
     scratch.weights += (em_u64)head * shape->positions;
     for (em_u32 t = 0; t < job->tokens; t++, at += row) {
         em_attend(job->op, shape, &cache, &scratch, job->query + at, job->position + t, job->out + at);

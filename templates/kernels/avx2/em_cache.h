@@ -11,8 +11,7 @@
  * elements (values), and no sum is taken across lanes. Blocks at the ends of a span are computed whole; what stands in
  * them outside the span gets no weight (em_weights.h).
  *
- * Bounds. A query has 14 bits and sign, a dot product of 256 elements stays below 2^30. EM_VALUE_BLOCK positions fit
- * int32.
+ * Bounds. Dot products stay below 2^23 (EM_HEAD_DIM_MAX). EM_VALUE_BLOCK positions fit int32.
  * SPDX-License-Identifier: MIT-0
  */
 #ifndef EM_CACHE_H
@@ -78,7 +77,7 @@ EM_INLINE void em_spread(const em_i16 *query, em_u32 pairs, struct em_spread_que
     }
 }
 
-/* out = query * 2^-shift, 14 bits and sign; returns the sum of magnitudes. */
+/* out = query * 2^-shift; returns the sum of magnitudes. */
 EM_INLINE em_u32 em_narrow_query(const em_i32 *query, em_i32 shift, em_u32 head_dim, em_i16 *out)
 {
     em_u32 sum = 0;
@@ -170,8 +169,8 @@ EM_NOINLINE EM_UNUSED static em_i32 em_scores(const struct em_kv_cache *head, st
                                               const struct em_attention_scratch *scratch)
 {
     em_i16 narrow[EM_HEAD_DIM_MAX];
-    em_i32 shift = (em_i32)em_bits32((em_u32)em_max_magnitude(query, head_dim)) - 14;
-    em_u32 largest = 127u * em_narrow_query(query, shift, head_dim, narrow); /* below 2^30 */
+    em_i32 shift = em_query_shift(query, head_dim);
+    em_u32 largest = 127u * em_narrow_query(query, shift, head_dim, narrow);
     em_dot_blocks(narrow, head->keys, head_dim, span, (em_u32x8 *)(void *)scratch->scores);
     return em_scale_blocks(head->key_max, span, em_bits32(largest), score_shift - shift, scratch);
 }

@@ -5,7 +5,7 @@
  * positions are worked off, from the one that the span starts in; what lies outside the span gets weight 0. In the work memory of a
  * head stand the scores, later the exponentials, of these blocks, and as int16 their weights.
  *
- * Bounds. A query of 14 bits and sign times keys: 256 2^14 127 < 2^30. Values: EM_VALUE_BLOCK.
+ * Bounds. Dot products: EM_HEAD_DIM_MAX. Values: EM_VALUE_BLOCK.
  * SPDX-License-Identifier: MIT-0
  */
 #ifndef EM_CACHE_H
@@ -55,7 +55,7 @@ EM_INLINE void em_fill_outside(em_i32 *scores, struct em_span span, em_i32 value
 
 /* ---- Scores ------------------------------------------------------------------------------------------------------- */
 
-/* query * 2^-shift, 14 bits and sign, up to a multiple of eight elements; no more than head_dim are read or used. */
+/* query * 2^-shift, up to a multiple of eight elements; no more than head_dim are read or used. */
 EM_INLINE void em_narrow_query(const em_i32 *query, em_u32 head_dim, em_i32 shift, em_i16 *out)
 {
     em_u32 i = 0;
@@ -150,7 +150,7 @@ EM_INLINE em_i32 em_top_score(em_i32 *scores, struct em_span span)
 EM_INLINE em_i32 em_scores(const struct em_kv_cache *head, struct em_span span, const em_i32 *query, em_u32 head_dim,
                            em_i32 score_shift, const struct em_attention_scratch *scratch)
 {
-    em_i32 query_shift = (em_i32)em_bits32((em_u32)em_max_magnitude(query, head_dim)) - 14;
+    em_i32 query_shift = em_query_shift(query, head_dim);
     em_i32 shift = score_shift - query_shift;
     shift = shift < 0 ? 0 : shift > 63 ? 63 : shift;
     const em_u64x2 counts = (em_u64x2){(em_u64)-shift, (em_u64)-shift};

@@ -23,7 +23,7 @@ const decodedTokens = 5;
  * Positions between two decoded tokens whose difference is a cached position's: a multiple of what kernels take at a time, and few, for
  * an emulated prompt of a large model takes minutes.
  */
-const cachedPositions = 32;
+const cachedPositions = 48;
 
 /** Runs of one thread; `program` may be another than the bundle's, with names. The context must hold 64 positions. */
 export async function instructionsPerToken(

@@ -93,6 +93,8 @@ static const struct em_linear_op em_head_op = { .weights = 10880u, .bias = EM_NO
                                                 .accumulator_shift = 0, .least_shift = 36 };
 
 _Static_assert(EM_CACHE_POSITIONS % EM_CACHE_BLOCK == 0, "the arena has the whole of the last block");
+_Static_assert(EM_KEY_BLOCK_BYTES(4u) == 4u && EM_SCORE_INTS == 1u,
+               "keys and scores have the room in the arena that the kernels take");
 
 static const struct em_attention_shape em_shape = {
     .heads = 4, .kv_heads = 2, .head_dim = 4, .positions = EM_CACHE_POSITIONS,
@@ -111,7 +113,7 @@ static struct em_kv_cache em_cache_of(struct em_model *m, em_u32 layer)
 {
     em_u64 slots = (em_u64)layer * 2u * EM_CACHE_POSITIONS;
     struct em_kv_cache cache;
-    cache.keys = (em_i8 *)(void *)(m->arena + EM_AT_KEYS) + slots * 4u;
+    cache.keys = (em_i8 *)(void *)(m->arena + EM_AT_KEYS) + slots / EM_CACHE_BLOCK * EM_KEY_BLOCK_BYTES(4u);
     cache.values = (em_i8 *)(void *)(m->arena + EM_AT_VALUES) + slots * 4u;
     cache.key_max = em_int32_at(m, EM_AT_KEY_MAX) + slots;
     cache.value_max = em_int32_at(m, EM_AT_VALUE_MAX) + slots;

@@ -114,15 +114,15 @@ function sumAtItsBound(): KernelCase {
 }
 
 /**
- * Heads of one size, with spans that begin and end at every place of a block of eight positions, and values large enough
- * for every bit of the sums.
+ * Heads of one size, with spans that begin and end at every place of a block of eight positions and around the ends of one
+ * of 24, and values large enough for every bit of the sums.
  */
 export function headCases(headDim: number): KernelCase[] {
   const vectors = new Vectors(BigInt(headDim));
   const shape = { heads: 2, kvHeads: 1, headDim };
-  const positions = Array.from({ length: 18 }, (_, i) => i);
-  return [null, 1, 3, 8, 13].flatMap((window) => {
-    const setting = drawn(vectors, { ...shape, window }, 18, positions);
+  const asked = [0, 1, 2, 3, 4, 5, 6, 7, 8, 13, 17, 22, 23, 24, 25, 26, 31, 46, 47, 48, 51];
+  return [null, 1, 3, 8, 13, 30].flatMap((window) => {
+    const setting = drawn(vectors, { ...shape, window }, 52, asked);
     const ends = setting.keys.map((v) => (v < 0 ? -INT32_MAX : INT32_MAX));
     const name = `heads of ${headDim}, every span, window ${window}`;
     return [
@@ -130,6 +130,33 @@ export function headCases(headDim: number): KernelCase[] {
       attentionCase(`${name}, values at the ends`, { ...setting, values: ends, scoreShift: 45 }),
     ];
   });
+}
+
+/**
+ * Queries at the bounds of a run, 32 elements: rounded up, their magnitudes add up to 2^13 + 15, and keys of one sign take all of
+ * that; one element alone has 2^11.
+ */
+function queriesAtTheirBounds(vectors: Vectors, headDim: number): KernelCase[] {
+  const shape = { heads: 1, kvHeads: 1, headDim, window: null };
+  const base = drawn(vectors, shape, 50, [0, 5, 23, 24, 47, 49]);
+  const keys = base.keys.map((_, i) => (Math.floor(i / headDim) % 3 === 1 ? -(1 << 20) : 1 << 20));
+  const settings = { ...base, keys, scoreShift: 24 };
+  const full = Int32Array.from({ length: headDim }, (_, i) => (i % 32 < 15 ? 513 : 511)); // 256.5 and 255.5
+  return [
+    attentionCase(`runs at their bound, heads of ${headDim}`, { ...settings, query: () => full }),
+    attentionCase(`runs at their bound below 0, heads of ${headDim}`, {
+      ...settings,
+      query: () => full.map((v) => -v),
+    }),
+    attentionCase(`a run larger than the others, heads of ${headDim}`, {
+      ...settings,
+      query: () => full.map((v, i) => (i < 32 ? v : Math.sign(v) * (i % 3))),
+    }),
+    attentionCase(`one element, heads of ${headDim}`, {
+      ...settings,
+      query: () => full.map((_, i) => (i === headDim - 1 ? INT32_MAX : 0)),
+    }),
+  ];
 }
 
 export function attentionCases(): KernelCase[] {
@@ -159,5 +186,6 @@ export function attentionCases(): KernelCase[] {
     attentionCase('window of 600', drawn(vectors, { ...long, window: 600 }, 1300, [599, 600, 1299])),
   );
   const sizes = [1, 2, 3, 7, 8, 9, 15, 17, 32, 63, 65, 71, 96, 129, 255, 256].flatMap(headCases);
-  return [...cases, ...sizes, ...boundaryCases(vectors), sumAtItsBound()];
+  const bounds = [8, 32, 40, 64, 128, 256].flatMap((headDim) => queriesAtTheirBounds(vectors, headDim));
+  return [...cases, ...sizes, ...bounds, ...boundaryCases(vectors), sumAtItsBound()];
 }

@@ -24,13 +24,13 @@ static void attend(void)
     em_u32 width = kv_heads * head_dim;
     em_u64 slots = (em_u64)kv_heads * room;
     struct em_kv_cache cache;
-    cache.keys = allocate(slots * head_dim);
+    cache.keys = allocate(slots / EM_CACHE_BLOCK * EM_KEY_BLOCK_BYTES(head_dim));
     cache.values = allocate(slots * head_dim);
     cache.key_max = allocate(slots * sizeof(em_i32));
     cache.value_max = allocate(slots * sizeof(em_i32));
     const em_i32 *keys = words(positions * width);
     const em_i32 *values = words(positions * width);
-    memset(cache.keys, UNTOUCHED & 0xff, slots * head_dim);
+    memset(cache.keys, UNTOUCHED & 0xff, slots / EM_CACHE_BLOCK * EM_KEY_BLOCK_BYTES(head_dim));
     memset(cache.values, UNTOUCHED & 0xff, slots * head_dim);
     memset(cache.key_max, UNTOUCHED & 0xff, slots * sizeof(em_i32));
     memset(cache.value_max, UNTOUCHED & 0xff, slots * sizeof(em_i32));
@@ -39,7 +39,9 @@ static void attend(void)
         em_u32 at = h * head_dim;
         em_store_head(&head, head_dim, 0, keys + at, values + at, width, positions);
     }
-    struct em_attention_scratch scratch = {allocate(room * sizeof(em_i32)), allocate(room * sizeof(em_i32))};
+    struct em_attention_scratch scratch;
+    scratch.scores = allocate((em_u64)room * EM_SCORE_INTS * sizeof(em_i32));
+    scratch.weights = allocate(room * sizeof(em_i32));
     em_i32 *out = allocate_untouched(head_dim);
     for (em_u32 left = count_word(); left > 0; left--) {
         em_u32 head = count_word();
