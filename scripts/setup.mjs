@@ -88,7 +88,9 @@ function run(command, args, options = {}) {
  * apt writes on request: "pmstatus:gcc-12:41.3:Unpacking gcc-12", of which the third field is the percentage.
  */
 async function apt(args) {
-  const options = ['-qq', '-o', 'APT::Status-Fd=3', '-o', 'Dpkg::Use-Pty=0'];
+  // A fresh machine may be installing updates by itself: it is waited for, five minutes at most.
+  const settings = ['APT::Status-Fd=3', 'Dpkg::Use-Pty=0', 'DPkg::Lock::Timeout=300'];
+  const options = ['-qq', ...settings.flatMap((setting) => ['-o', setting])];
   const child = spawn('apt-get', [...options, ...args], {
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],

@@ -211,7 +211,7 @@ export function modelView(input: EmissionInput): View {
     heads,
     kvHeads,
     headDim,
-    keyBlockBytes: input.memory.keyBlockBytes,
+    headKeyBytes: input.memory.headKeyBytes,
     scoreInts: input.memory.scoreInts,
     window: window === null ? 'EM_CONTEXT' : `${window}`,
     layerBuffers: declarations(graph, model.layers[0]!, new Set()),

@@ -27,8 +27,8 @@ export interface MemoryPlan {
   readonly arenaBytes: number;
   /** Positions that cache and scores have memory for: the context in whole blocks of the kernel set. */
   readonly cachePositions: number;
-  /** Sizes of the kernel set that this counts on; the emitted C asserts them. */
-  readonly keyBlockBytes: number;
+  /** Bytes of the keys of a head in a layer, and int32 of work memory for a score: the emitted C asserts both. */
+  readonly headKeyBytes: number;
   readonly scoreInts: number;
 }
 
@@ -133,8 +133,8 @@ export function planMemory(graph: Graph, batch: number, kernels: KernelSet): Mem
   const shape = `[${graph.layerCount}][${kvHeads}][${cachePositions}]`;
   const hasAttention = slots > 0;
   const { cacheBlock, scoreInts } = kernels;
-  const keyBlockBytes = kernels.keyBlockBytes(headDim);
-  const keyBytes = (slots / cacheBlock) * keyBlockBytes;
+  const headKeyBytes = (cachePositions / cacheBlock) * kernels.keyBlockBytes(headDim);
+  const keyBytes = graph.layerCount * kvHeads * headKeyBytes;
   const cache = !hasAttention
     ? []
     : [
@@ -179,7 +179,7 @@ export function planMemory(graph: Graph, batch: number, kernels: KernelSet): Mem
     activationBytes: arenaBytes - STATE_BYTES - cacheBytes,
     arenaBytes,
     cachePositions,
-    keyBlockBytes,
+    headKeyBytes,
     scoreInts,
   };
 }

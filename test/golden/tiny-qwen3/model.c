@@ -93,8 +93,8 @@ static const struct em_linear_op em_head_op = { .weights = 10880u, .bias = EM_NO
                                                 .accumulator_shift = 0, .least_shift = 36 };
 
 _Static_assert(EM_CACHE_POSITIONS % EM_CACHE_BLOCK == 0, "the arena has the whole of the last block");
-_Static_assert(EM_KEY_BLOCK_BYTES(4u) == 4u && EM_SCORE_INTS == 1u,
-               "keys and scores have the room in the arena that the kernels take");
+_Static_assert(EM_CACHE_POSITIONS / EM_CACHE_BLOCK * EM_KEY_BLOCK_BYTES(4u) == 64u &&
+               EM_SCORE_INTS == 1u, "keys and scores have the room in the arena that the kernels take");
 
 static const struct em_attention_shape em_shape = {
     .heads = 4, .kv_heads = 2, .head_dim = 4, .positions = EM_CACHE_POSITIONS,
