@@ -6,8 +6,10 @@ import type { Target } from '../targets/target.js';
 import { acceptBuild } from './accept/accept-build.js';
 import type { Acceptance } from './accept/acceptance.js';
 import { readAcceptanceRequest } from './accept/acceptance-request.js';
+import { planGates } from './accept/plan-gates.js';
 import { certificateFor } from './allocate/certificate-for.js';
 import { chosenDivergences, type FoundIntegers, findIntegers } from './allocate/find-integers.js';
+import type { PlanGates } from './allocate/plan-gates.js';
 import { requireRoom } from './allocate/size-limit.js';
 import { checkBareMetalRequest } from './bare-metal/bare-metal-request.js';
 import { buildBareMetal } from './bare-metal/build-bare-metal.js';
@@ -114,7 +116,8 @@ async function buildInto(
     { prefer: options.toolchain, fetch: options.fetch },
     context,
   );
-  const integers = await toIntegers(source, options, true, context);
+  const otherGates = request === null ? null : planGates(request);
+  const integers = await toIntegers(source, options, true, context, otherGates);
   const { model, plan, parameters } = integers;
   const prompt = goldenPrompt(options.prompt, source, model.graph);
   const golden = await defaultGoldenRuns(model, prompt, eosIds, parameters, context);
@@ -188,12 +191,16 @@ export interface Integers extends Pick<FoundIntegers, 'plan' | 'method' | 'compa
   readonly certification: ValidationReport | null;
 }
 
-/** Checkpoint to integer model: graph, calibrate, quantize, lower, certify. `measure`: programs may be compiled and run for it. */
+/**
+ * Checkpoint to integer model: graph, calibrate, quantize, lower, certify. `measure`: programs may be compiled and run for it.
+ * `otherGates`: of an acceptance, for `--quantize auto`.
+ */
 export async function toIntegers(
   source: ModelSource,
   options: BuildOptions,
   measure: boolean,
   context: StageContext,
+  otherGates: PlanGates | null = null,
 ): Promise<Integers> {
   const { checkpoint } = source;
   const positions = contextLength(checkpoint.config, options.context, context.progress);
@@ -207,7 +214,7 @@ export async function toIntegers(
   const recalibrate = (other: FloatWeights) =>
     calibrate(graph, other, createLinearAlgebra(), text, context, options.staticActivations);
   const calibration = await recalibrate(turned.weights);
-  const given = { ...turned, graph, calibration, text, recalibrate };
+  const given = { ...turned, graph, calibration, text, recalibrate, otherGates };
   const found = await findIntegers(given, options, measure, context);
   const { matrices, model: scaled } = found;
   const windows = measuredWindows(text.ids, graph.context);

@@ -20,7 +20,7 @@ const machines = [
 ];
 
 /**
- * Programs and the Debian packages that bring them. `file` is one that a compiler must find, since compilers come without the C
+ * Programs, by name or path, and the Debian packages that bring them. `file` is one that a compiler must find, since compilers come without the C
  * library of their target or the run-time library of the sanitizers.
  */
 const tool = (program, packages, file) => ({ program, packages, file });
@@ -41,7 +41,7 @@ export const testTools = [
   tool('llvm-objdump', ['llvm']),
 ];
 
-/** For the tests with boards: virtual ones and their images, a server for SSH, the other end of a serial line. */
+/** For the tests with boards: virtual ones, their images and firmware, a server for SSH, the other end of a serial line. */
 export const boardTools = [
   tool('qemu-system-x86_64', ['qemu-system-x86']),
   tool('qemu-system-aarch64', ['qemu-system-arm']),
@@ -52,9 +52,12 @@ export const boardTools = [
   tool('kmod', ['kmod']),
   tool('xz', ['xz-utils']),
   tool('xmllint', ['libxml2-utils']),
+  tool('rb', ['lrzsz']),
+  tool('/usr/lib/u-boot/qemu_arm64/u-boot.bin', ['u-boot-qemu']),
 ];
 
 function isInstalled({ program, file }) {
+  if (isAbsolute(program)) return existsSync(program);
   const isInPath = (process.env.PATH ?? '').split(delimiter).some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK);

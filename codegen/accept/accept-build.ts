@@ -16,7 +16,8 @@ import type { Integers } from '../pipeline.js';
 import type { StageContext } from '../progress.js';
 import { type PromptSet, takePrompts } from './acceptance-prompts.js';
 import type { AcceptanceRequest } from './acceptance-request.js';
-import { type AcceptanceResult, type HostProgram, judgeModel } from './judge-model.js';
+import type { HostProgram } from './behaviour.js';
+import { type AcceptanceResult, judgeModel } from './judge-model.js';
 
 export interface BuiltModel {
   /** Of what lies in `folder`. */

@@ -8,7 +8,8 @@ import { type IntegerModel, lower } from '../lower/lower.js';
 import type { StageContext } from '../progress.js';
 import { namedPlans } from '../quantize/plan.js';
 import { quantizeGraph } from '../quantize/quantize.js';
-import type { HostProgram, JudgedModel } from './judge-model.js';
+import type { HostProgram } from './behaviour.js';
+import type { JudgedModel } from './judge-model.js';
 import { measurePairs, type PairedSpeed } from './paired-speed.js';
 
 /** On the model's own target, by one compiler; or why it cannot be measured. `build` is of its integers. */

@@ -21,8 +21,9 @@ import type { AutoRecord, Variant } from './auto-record.js';
 import { type AutoTexts, chooseAutoTexts } from './auto-texts.js';
 import { certify, sizeAgainst16Bit, whyNotMeasurable } from './certify.js';
 import { EmittedJudge } from './emitted-judge.js';
+import type { PlanGates } from './plan-gates.js';
 import { searchAdvice } from './search-advice.js';
-import { type Matrices, type SearchResult, searchPlan } from './search-plan.js';
+import { type Matrices, type SearchInput, type SearchResult, searchPlan } from './search-plan.js';
 import { measureSensitivities, type Sensitivity, type SensitivityInput } from './sensitivity.js';
 import { openSensitivityCache } from './sensitivity-cache.js';
 import { bytesInFormat, requireRoom, sectionBytes, tooLarge } from './size-limit.js';
@@ -44,6 +45,8 @@ export interface AutoInput {
   readonly maxBytes: number | null;
   /** In which each allocation evolves; 0: none does. */
   readonly generations: number;
+  /** Judges what is good enough by its loss; null: nothing else was asked for. */
+  readonly otherGates: PlanGates | null;
   /** Whether programs may be compiled and run; without, plans are judged in float and nothing is certified. */
   readonly measure: boolean;
 }
@@ -134,11 +137,20 @@ class AutoRun {
         },
         generations: input.generations,
         measureEmitted: measurable ? measureEmitted : null,
+        failedGates: measurable ? this.#failedGates() : null,
       },
       context,
     );
     if (found === null) throw tooLarge(input.graph, input.target, maxBytes!, besides);
     return found;
+  }
+
+  #failedGates(): SearchInput['failedGates'] {
+    const { input, texts, context } = this;
+    const { source, graph, otherGates } = input;
+    if (otherGates === null) return null;
+    const judged = { source, graph, windows: texts.allocation };
+    return (plan, matrices) => otherGates(judged, plan, this.#lower(matrices), context);
   }
 
   async #finish(found: SearchResult, sensitivities: readonly Sensitivity[]): Promise<AutoQuantization> {

@@ -16,7 +16,7 @@ export interface AutoText {
   readonly windows: number;
 }
 
-/** Why a variant was tried: the first, or a rung of the ladder that begins when a variant loses too much. */
+/** Why a variant was tried: the first, or a rung of the ladder that begins when a variant loses too much or fails another gate. */
 export const rungs = [
   'first allocation',
   'more bits where they help most',
@@ -24,6 +24,8 @@ export const rungs = [
   'more calibration data',
   'other method',
   'int8',
+  'more bits for the other gates',
+  'int8 for the other gates',
 ] as const;
 export type Rung = (typeof rungs)[number];
 
@@ -59,6 +61,8 @@ export interface Variant {
     readonly upper95: number | null;
     readonly positions: number;
   } | null;
+  /** Gates besides the loss that it fails, by name; null where they were not judged. */
+  readonly failedGates: readonly string[] | null;
 }
 
 export interface AutoRecord {

@@ -17,6 +17,7 @@ import { namedPlans, type Plan } from '../quantize/plan.js';
 import { type MethodComparison, type ModelQuantization, quantizeModel } from '../quantize/quantize-model.js';
 import { type AutoQuantization, autoQuantize } from './auto-quantize.js';
 import type { AutoRecord, Variant } from './auto-record.js';
+import type { PlanGates } from './plan-gates.js';
 import { type SolvedPlan, solvedPlan } from './solved-plan.js';
 
 /** A checkpoint in float and the ranges of its activations. */
@@ -39,6 +40,8 @@ export interface FoundIntegers extends Omit<ModelQuantization, 'folds'> {
 export interface IntegersInput extends CalibratedModel {
   readonly graph: Graph;
   readonly text: CalibrationText;
+  /** Of an acceptance, for a search; null where the loss alone is judged. */
+  readonly otherGates: PlanGates | null;
   /** Calibrates other weights of the same graph with the same text. */
   readonly recalibrate: (weights: FloatWeights) => Promise<Calibration>;
 }
@@ -51,7 +54,7 @@ export async function findIntegers(
   context: StageContext,
 ): Promise<FoundIntegers> {
   const { auto = null, method = 'gptq', maxLoss = MAX_LOSS, plan, target } = options;
-  const { source, graph, weights, text } = input;
+  const { source, graph, weights, text, otherGates } = input;
   const quantize = async (planned: Plan, compare: boolean) => {
     const common = { graph, checkpoint: source.checkpoint, weights, text, where: planned.name };
     const quantized = await quantizeModel({ ...common, plan: planned, method, compare }, context);
@@ -70,7 +73,7 @@ export async function findIntegers(
   if (options.calibration === null && !auto.asked) return quantize(plan, true);
   const validation = readValidationFor(source, graph, options);
   const { groupSize } = plan;
-  const goal = { validation, target, groupSize, maxLoss, maxBytes, generations, measure };
+  const goal = { validation, target, groupSize, maxLoss, maxBytes, generations, otherGates, measure };
   const scaled =
     method === 'gptq' ? { model: input, comparison: null } : await scaleChannels(input, options, context);
   const found = await autoQuantize({ ...input, ...scaled.model, ...goal }, context);

@@ -1,7 +1,8 @@
 /**
  * Looks for the smallest plan whose loss stays below a limit, or for the one that loses least within a size. Divergences of single
  * matrices add up only nearly, and loss is not divergence: so each plan is quantized and measured, and the next one allocated with
- * what was learnt; where asked, it evolves before it is quantized. When no allocation is good enough, the ladder goes on to more calibration data, the other method and INT8.
+ * what was learnt; where asked, it evolves before it is quantized. When no allocation is good enough, the ladder goes on to more
+ * calibration data, the other method and INT8. What is good enough by its loss may fail other gates: then it gets more bits.
  */
 import { DivergenceProbe } from '../calibrate/divergence-probe.js';
 import { dequantizedWeights } from '../calibrate/float-weights.js';
@@ -47,6 +48,8 @@ export interface SearchInput extends Omit<SensitivityInput, 'groupSize'> {
   readonly measureEmitted:
     | ((plan: Plan, matrices: Matrices) => Promise<NonNullable<Variant['emitted']>>)
     | null;
+  /** Names of the gates besides the loss that a plan fails; null where none is to be judged. */
+  readonly failedGates: ((plan: Plan, matrices: Matrices) => Promise<readonly string[]>) | null;
 }
 
 export interface SearchResult {
@@ -74,6 +77,8 @@ const AIM = 0.985;
 /** How much nearer to the limit than the nearest attempt the next one is at least, as a factor of its divergence. */
 const STEP = 1.03;
 const MOST_ALLOCATIONS = 4;
+/** Of the divergence of a plan that fails other gates: what the next ones may have. */
+const CLOSER = [1 / 2, 1 / 4];
 /** Children of a generation, and the seed that they are drawn from. */
 const OFFSPRING = 8;
 const EVOLUTION_SEED = 1;
@@ -106,6 +111,7 @@ class PlanSearch {
   #emittedOverFloat = 1;
   #library: FormatLibrary | null = null;
   #best: Attempt | null = null;
+  #last: Attempt | null = null;
 
   constructor(
     readonly input: SearchInput,
@@ -122,6 +128,7 @@ class PlanSearch {
     } else {
       await this.#allocate();
       await this.#climb();
+      await this.#stayCloser();
     }
     const { index, matrices, share } = this.#best!;
     return { variants: this.#variants, chosen: index, matrices, met: share <= 1 };
@@ -160,6 +167,42 @@ class PlanSearch {
       const plan = { ...namedPlans.int8!, groupSize, rotate: isRotated(graph) };
       await this.#try('int8', plan, null, formatsOf(plan), null);
     }
+  }
+
+  /** What is tried when the best by its loss fails other gates. Where nothing passes, the smallest stays. */
+  async #stayCloser(): Promise<void> {
+    const { sensitivities, bytesOf, calibration, graph, groupSize } = this.input;
+    const start = this.#best!;
+    if (start.share > 1 || (await this.#passesGates(start))) return;
+    const int8 = { ...namedPlans.int8!, groupSize, rotate: isRotated(graph) };
+    const { predicted } = start.variant;
+    if (predicted === null) return; // int8 already
+    for (const part of [...CLOSER, 0]) {
+      const allocation = part === 0 ? null : smallestAllocation(sensitivities, bytesOf, part * predicted);
+      if (allocation !== null) {
+        await this.#tryAllocation('more bits for the other gates', allocation, calibration);
+      } else if (part === 0) {
+        const formats = resolvePlan(int8, graph.matrices, int8.name);
+        await this.#try('int8 for the other gates', int8, null, formats, null);
+      } else continue;
+      const attempt = this.#last!;
+      if (attempt.share > 1 || !(await this.#passesGates(attempt))) continue;
+      this.#best = attempt;
+      return;
+    }
+  }
+
+  /** Judges the gates besides the loss, if there are any, and records them. */
+  async #passesGates({ index, variant, matrices }: Attempt): Promise<boolean> {
+    const { failedGates } = this.input;
+    if (failedGates === null) return true;
+    const failed = await failedGates(variant.plan, matrices);
+    this.#variants[index] = { ...variant, failedGates: failed };
+    if (failed.length > 0) {
+      const next = variant.predicted === null ? 'no plan has more bits' : 'trying more bits';
+      this.context.progress.warn(`the plan fails by ${failed.join(' and ')}: ${next}`);
+    }
+    return failed.length === 0;
   }
 
   async #tryAllocation(
@@ -222,11 +265,12 @@ class PlanSearch {
     const fittedTokens = (windows ?? []).reduce((sum, { length }) => sum + length, 0);
     const bitsPerWeight = input.bitsPerWeight(bytes);
     const common = { rung, plan, method, fittedTokens, bytes, bitsPerWeight };
-    const variant: Variant = { ...common, predicted, evolution, float, emitted };
+    const variant: Variant = { ...common, predicted, evolution, float, emitted, failedGates: null };
     if (typeof emitted?.kld === 'number' && float.kld > 0) this.#emittedOverFloat = emitted.kld / float.kld;
     const share = usedShare(variant, input.goal, this.#emittedOverFloat);
     this.#variants.push(variant);
-    this.#keep({ index: this.#variants.length - 1, share, variant, matrices });
+    this.#last = { index: this.#variants.length - 1, share, variant, matrices };
+    this.#keep(this.#last);
     context.progress.end(describeVariant(variant, share));
     return share;
   }

@@ -31,7 +31,13 @@ const search = async (goal: Partial<SearchGoal>, rest: Partial<SearchInput> = {}
   searchPlan(
     {
       ...problem,
-      ...{ sensitivities: await sensitivities, moreCalibration: null, bytesOf, measureEmitted: null },
+      ...{
+        sensitivities: await sensitivities,
+        moreCalibration: null,
+        bytesOf,
+        measureEmitted: null,
+        failedGates: null,
+      },
       generations: 0,
       bitsPerWeight: (bytes) => bytes,
       goal: { maxLoss: 0.02, maxBytes: null, certifiedPositions: null, ...goal },
@@ -110,6 +116,46 @@ t.test('the ladder, when the emitted C loses too much whatever is allocated', as
   ))!;
   t.ok(saved.met && saved.variants[saved.chosen]!.rung === 'int8');
   t.notOk(rungsOf(saved.variants).includes('more calibration data'), 'where there is none');
+});
+
+t.test('what fails other gates gets more bits', async (t) => {
+  const gates = (isFine: (bytes: number) => boolean) => {
+    const asked: number[] = [];
+    const failedGates = async (_: unknown, matrices: Matrices) => {
+      const bytes = [...matrices].reduce(
+        (sum, [name, { format }]) => sum + bytesOf(name, format as never),
+        0,
+      );
+      asked.push(bytes);
+      return isFine(bytes) ? [] : ['repetition'];
+    };
+    return { asked, rest: { failedGates, ...losing(() => 0.018) } };
+  };
+  const fine = gates(() => true);
+  const first = (await search({}, fine.rest))!;
+  const { bytes } = first.variants[first.chosen]!;
+  t.same(fine.asked, [bytes], 'one is asked about: that which is good enough by its loss');
+  t.same(first.variants[first.chosen]!.failedGates, []);
+
+  const doubtful = gates((size) => size > bytes);
+  const closer = (await search({}, doubtful.rest))!;
+  const { rung, bytes: more, failedGates } = closer.variants[closer.chosen]!;
+  t.same([rung, failedGates], ['more bits for the other gates', []]);
+  t.ok(more > bytes && more < total('w8') && closer.met);
+  t.same(closer.variants.find((variant) => variant.bytes === bytes)!.failedGates, ['repetition']);
+
+  const rounded = gates((size) => size === total('w8'));
+  const int8 = (await search({}, rounded.rest))!;
+  t.equal(int8.variants[int8.chosen]!.rung, 'int8 for the other gates');
+
+  const none = gates(() => false);
+  const given = (await search({}, none.rest))!;
+  t.equal(given.variants[given.chosen]!.bytes, bytes, 'the smallest, where nothing helps');
+  t.equal(none.asked.at(-1), total('w8'));
+
+  const over = gates(() => false);
+  t.notOk((await search({}, { ...over.rest, ...losing(() => 0.5) }))!.met);
+  t.same(over.asked, [], 'not where the loss is too large already');
 });
 
 t.test('room is used', async (t) => {

@@ -61,6 +61,7 @@ t.test('a search', async (t) => {
     ...{
       predicted: 0.01,
       evolution: null,
+      failedGates: null,
       float: { kld: 0.012, lnRatio: 0.015, positions: 100 },
       emitted: null,
     },
