@@ -20,8 +20,8 @@ const machines = [
 ];
 
 /**
- * Programs, by name or path, and the Debian packages that bring them. `file` is one that a compiler must find, since compilers come without the C
- * library of their target or the run-time library of the sanitizers.
+ * Programs, by name or path, and the Debian packages that bring them. `file` is one that a compiler must find, since compilers come
+ * without the C library of their target or the run-time library of the sanitizers.
  */
 const tool = (program, packages, file) => ({ program, packages, file });
 const isHost = ({ arch }) => arch === process.arch;

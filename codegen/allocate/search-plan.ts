@@ -150,7 +150,7 @@ class PlanSearch {
 
   /** What is tried when no allocation stays below the limit. */
   async #climb(): Promise<void> {
-    const { moreCalibration, graph, groupSize } = this.input;
+    const { moreCalibration, graph } = this.input;
     const best = () => this.#best;
     const failing = () => (best()?.share ?? Number.POSITIVE_INFINITY) > 1;
     const formatsOf = (plan: Plan) => resolvePlan(plan, graph.matrices, plan.name);
@@ -163,33 +163,42 @@ class PlanSearch {
       }
       if (failing()) await this.#try('other method', plan, predicted, formatsOf(plan), null);
     }
-    if (failing()) {
-      const plan = { ...namedPlans.int8!, groupSize, rotate: isRotated(graph) };
-      await this.#try('int8', plan, null, formatsOf(plan), null);
-    }
+    if (failing()) await this.#tryInt8('int8');
   }
 
   /** What is tried when the best by its loss fails other gates. Where nothing passes, the smallest stays. */
   async #stayCloser(): Promise<void> {
-    const { sensitivities, bytesOf, calibration, graph, groupSize } = this.input;
     const start = this.#best!;
     if (start.share > 1 || (await this.#passesGates(start))) return;
-    const int8 = { ...namedPlans.int8!, groupSize, rotate: isRotated(graph) };
     const { predicted } = start.variant;
     if (predicted === null) return; // int8 already
-    for (const part of [...CLOSER, 0]) {
-      const allocation = part === 0 ? null : smallestAllocation(sensitivities, bytesOf, part * predicted);
-      if (allocation !== null) {
-        await this.#tryAllocation('more bits for the other gates', allocation, calibration);
-      } else if (part === 0) {
-        const formats = resolvePlan(int8, graph.matrices, int8.name);
-        await this.#try('int8 for the other gates', int8, null, formats, null);
-      } else continue;
-      const attempt = this.#last!;
-      if (attempt.share > 1 || !(await this.#passesGates(attempt))) continue;
-      this.#best = attempt;
-      return;
+    for (const part of CLOSER) {
+      if (await this.#takes(() => this.#tryCloser(part * predicted))) return;
     }
+    await this.#takes(() => this.#tryInt8('int8 for the other gates'));
+  }
+
+  /** Tries a plan, and takes it if it passes all gates. */
+  async #takes(attempt: () => Promise<unknown>): Promise<boolean> {
+    const before = this.#last;
+    await attempt();
+    const last = this.#last!;
+    const passes = last !== before && last.share <= 1 && (await this.#passesGates(last));
+    if (passes) this.#best = last;
+    return passes;
+  }
+
+  async #tryCloser(budget: number): Promise<void> {
+    const { sensitivities, bytesOf, calibration } = this.input;
+    const allocation = smallestAllocation(sensitivities, bytesOf, budget);
+    if (allocation !== null)
+      await this.#tryAllocation('more bits for the other gates', allocation, calibration);
+  }
+
+  async #tryInt8(rung: Rung): Promise<number> {
+    const { graph, groupSize } = this.input;
+    const plan = { ...namedPlans.int8!, groupSize, rotate: isRotated(graph) };
+    return this.#try(rung, plan, null, resolvePlan(plan, graph.matrices, plan.name), null);
   }
 
   /** Judges the gates besides the loss, if there are any, and records them. */

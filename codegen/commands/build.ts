@@ -152,7 +152,8 @@ export const build = defineCommand({
     'A bundle for which a validation text was given is accepted if its loss stays below --max-loss. With --acceptance it ' +
       'must also pass the other gates of embed-model eval --acceptance: 1.5 times as fast as with 16-bit weights, smaller ' +
       'by what its bits promise less a tenth, no more repetition than the checkpoint in float, and less than 2 points ' +
-      'fewer items solved of the task. What this machine cannot judge says why, and does not fail. Verdicts go to ' +
+      'fewer items solved of the task; --quantize auto gives a plan that repeats itself or fails the task more bits. ' +
+      'What this machine cannot judge says why, and does not fail. Verdicts go to ' +
       'report/acceptance.json, both texts of every prompt to report/compare_outputs.txt.',
     'Nothing is left behind by a build that fails. With --json, the document is the result record that ' +
       'also lies in report/result.json.',
