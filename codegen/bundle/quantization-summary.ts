@@ -29,6 +29,8 @@ export interface SummaryVariant {
   readonly float: VariantLoss | null;
   /** The emitted C on the allocation text; null where it was not measured. */
   readonly emitted: VariantLoss | null;
+  /** Gates besides the loss that it fails, by name; null where they were not judged. */
+  readonly failedGates: readonly string[] | null;
   readonly chosen: boolean;
 }
 
@@ -108,17 +110,18 @@ function comparedBefore({ quantization: { comparison = null } }: Manifest): Comp
 function comparedMethods({ plan, quantization, tensors }: Manifest): SummaryVariant[] {
   const { comparison = null, bitsPerWeight, method } = quantization;
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
-  const common = { name: plan.name, plan, bytes, bitsPerWeight, predictedKld: null, emitted: null };
-  if (comparison === null) return [{ ...common, method, float: null, chosen: true }];
+  const common = { name: plan.name, plan, bytes, bitsPerWeight, predictedKld: null };
+  const unjudged = { emitted: null, failedGates: null };
+  if (comparison === null) return [{ ...common, ...unjudged, method, float: null, chosen: true }];
   const tried = methods.filter((one) => comparison.divergence[one] !== undefined);
   return tried.map((one) => ({
-    ...{ ...common, method: methodNames[one], chosen: methodNames[one] === method },
+    ...{ ...common, ...unjudged, method: methodNames[one], chosen: methodNames[one] === method },
     float: { kld: comparison.divergence[one]!, lnRatio: null, positions: comparison.comparedPositions },
   }));
 }
 
 function tried(variant: Variant, index: number, { chosen }: AutoRecord): SummaryVariant {
-  const { rung, method, plan, bytes, bitsPerWeight, predicted, float, emitted } = variant;
+  const { rung, method, plan, bytes, bitsPerWeight, predicted, float, emitted, failedGates } = variant;
   return {
     ...{
       name: rung,
@@ -130,6 +133,7 @@ function tried(variant: Variant, index: number, { chosen }: AutoRecord): Summary
       float,
     },
     emitted: emitted && { kld: emitted.kld, lnRatio: emitted.lnRatio, positions: emitted.positions },
+    failedGates,
     chosen: index === chosen,
   };
 }

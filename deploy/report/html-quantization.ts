@@ -111,6 +111,15 @@ const number = <T>(title: string, value: (row: T) => number | null | undefined):
   text: (row) => figure(value(row)),
 });
 
+/** The gates besides the loss; summaries of earlier versions say nothing of them. */
+const otherGates: Column<SummaryVariant> = {
+  title: 'other gates',
+  text: ({ failedGates = null }) => {
+    if (failedGates === null) return '-';
+    return failedGates.length === 0 ? 'passed' : `fails ${failedGates.join(' and ')}`;
+  },
+};
+
 function variantTable({ variants }: QuantizationSummary): string {
   const loss = ({ emitted, float }: SummaryVariant) => emitted?.lnRatio ?? float?.lnRatio ?? null;
   const columns: Column<SummaryVariant>[] = [
@@ -132,6 +141,7 @@ function variantTable({ variants }: QuantizationSummary): string {
       },
     },
   ];
+  if (variants.some(({ failedGates }) => failedGates != null)) columns.push(otherGates);
   const isMeasured = variants.some((one) => measuredKld(one) !== null);
   const note = isMeasured
     ? 'KL divergence from the checkpoint in float, nats a token: as the sum of sensitivities predicts, of the quantized weights in float, of the emitted C ("-": only its perplexity was measured).'

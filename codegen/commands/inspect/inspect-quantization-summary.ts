@@ -30,11 +30,17 @@ function variantTable(variants: readonly SummaryVariant[]): string {
     ...[left('variant'), left('method'), right('bits a weight'), right('KLD predicted')],
     ...[right('in float'), right('emitted C'), left('')],
   ];
-  const rows = variants.map(({ name, method, bitsPerWeight, predictedKld, float, emitted, chosen }) => [
+  const rows = variants.map(({ name, method, bitsPerWeight, predictedKld, float, emitted, ...judged }) => [
     ...[printable(name), printable(method), bitsPerWeight.toFixed(3), figure(predictedKld)],
-    ...[figure(float?.kld), figure(emitted?.kld), chosen ? 'chosen' : ''],
+    ...[figure(float?.kld), figure(emitted?.kld), verdictOf(judged)],
   ]);
   return textTable(columns, rows);
+}
+
+function verdictOf({ chosen, failedGates }: Pick<SummaryVariant, 'chosen' | 'failedGates'>): string {
+  const failed = failedGates ?? []; // summaries of earlier versions have none
+  const fails = failed.length === 0 ? [] : [`fails ${printable(failed.join(' and '))}`];
+  return [...(chosen ? ['chosen'] : []), ...fails].join(', ');
 }
 
 function tensorTable(tensors: QuantizationSummary['tensors']): string {

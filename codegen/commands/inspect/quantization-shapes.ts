@@ -22,6 +22,7 @@ export const summaryShape: Shape = {
         fields: {
           ...{ name: 'string', method: 'string', bytes: 'number', bitsPerWeight: 'number' },
           ...{ predictedKld: 'number|null', float: loss, emitted: loss, chosen: 'boolean' },
+          failedGates: { optional: { list: 'string' } }, // summaries of earlier versions have none
         },
       },
     },

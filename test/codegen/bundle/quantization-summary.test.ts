@@ -72,7 +72,7 @@ t.test('a search', async (t) => {
     goal: { maxLoss: 0.02, maxBytes: null },
     variants: [
       one('first allocation', 400),
-      one('int8', 600, { emitted, predicted: null, method: 'nearest' }),
+      one('int8', 600, { emitted, predicted: null, method: 'nearest', failedGates: ['repetition'] }),
     ],
     chosen: 1,
   } as unknown as AutoRecord;
@@ -85,6 +85,7 @@ t.test('a search', async (t) => {
       bytes: 400,
       bitsPerWeight: 4,
       predictedKld: 0.01,
+      failedGates: null,
       chosen: false,
     },
     {
@@ -92,6 +93,7 @@ t.test('a search', async (t) => {
       method: 'round to nearest',
       predictedKld: null,
       emitted: { kld: 0.014, positions: 90 },
+      failedGates: ['repetition'],
       chosen: true,
     },
   ]);

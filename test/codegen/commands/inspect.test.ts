@@ -148,6 +148,7 @@ t.test('acceptances and quantization summaries', async (t) => {
   const summarized = inspectPath(file(t, 'quantization_summary.json', summary));
   t.equal(summarized.kind, 'quantization summary');
   t.match(summarized.text, /^first allocation +GPTQ +5\.600 +- +0\.0110 +0\.0130 {2}chosen$/m);
+  t.match(summarized.text, /^first allocation +GPTQ +5\.200 .* fails repetition and <script/m);
   t.match(summarized.text, /^layers\.1\.attn\.q +w5 +1100 +18\.1 +0\.0500$/m);
   const { variants } = summary!;
   const broken = { ...summary, variants: [{ ...variants[0], float: { kld: 'x' } }] };

@@ -23,7 +23,7 @@ export function variant(
 ): SummaryVariant {
   return {
     ...{ name: 'first allocation', method: 'GPTQ', plan: namedPlans.int4!, bytes: Math.round(bits * 1000) },
-    ...{ bitsPerWeight: bits, predictedKld: null, emitted: null, chosen: false },
+    ...{ bitsPerWeight: bits, predictedKld: null, emitted: null, failedGates: null, chosen: false },
     float: kld === null ? null : { kld, lnRatio: kld, positions: 1000 },
     ...change,
   };
@@ -48,8 +48,12 @@ export function records(layers: number): QuantizationRecords {
       ...{ method: 'GPTQ', build: { id: 'ab'.repeat(32) }, bitsPerWeight: 5.4, maxLnRatio: Math.log(1.02) },
       searchedWith: { plan: 'int4', positions: 1016, methods: [{ method: hostile, kld: 0.0679 }] },
       variants: [
-        variant(5.2, 0.02, { predictedKld: 0.015 }),
-        variant(5.6, 0.011, { chosen: true, emitted: { kld: 0.013, lnRatio: 0.015, positions: 1000 } }),
+        variant(5.2, 0.02, { predictedKld: 0.015, failedGates: ['repetition', hostile] }),
+        variant(5.6, 0.011, {
+          emitted: { kld: 0.013, lnRatio: 0.015, positions: 1000 },
+          failedGates: [],
+          chosen: true,
+        }),
         variant(8, 0.0004, { name: hostile, method: 'round to nearest' }),
       ],
       tensors: [tensor('embed', 'w8', { sqnrDb: 42, outputError: null, kldShare: null }), ...tensors.flat()],
