@@ -1,4 +1,6 @@
 /** A model with its texts, as the benches of plans and methods compare them. */
+import { parameterCount } from '../../codegen/bundle/compose-manifest.js';
+import { provideNativeLibrary } from '../../codegen/calibrate/native/provide-native-library.js';
 import type { Checkpoint } from '../../codegen/checkpoint/checkpoint.js';
 import { openModelSource } from '../../codegen/checkpoint/model-source.js';
 import { readIds, readText } from '../../codegen/evaluate/evaluation-text.js';
@@ -16,17 +18,24 @@ export interface ComparedModel {
   readonly validation: Int32Array;
 }
 
-/** MODEL CALIBRATION VALIDATION of a command line: a model as --model takes it, texts as --calibration does. */
-export function openComparedModel(
+/**
+ * MODEL CALIBRATION VALIDATION of a command line: a model as --model takes it, texts as --calibration does. What is computed with it is
+ * computed natively where a build would.
+ */
+export async function openComparedModel(
   [model, calibration, validation]: readonly string[],
   usage: string,
-): ComparedModel & { readonly name: string } {
+): Promise<ComparedModel & { readonly name: string }> {
   if (model === undefined || calibration === undefined || validation === undefined) {
     throw new RangeError(`usage: ${usage}`);
   }
   const ids = [calibration, validation].every((path) => path.endsWith('.u16'));
   const { name, checkpoint, tokenizer } = openModelSource(model, !ids);
   const graph = buildGraph(checkpoint, contextLength(checkpoint.config, null, silentProgress), true);
+  await provideNativeLibrary(parameterCount(graph), {
+    progress: silentProgress,
+    signal: new AbortController().signal,
+  });
   const read = (path: string) =>
     tokenizer === null || path.endsWith('.u16')
       ? readIds(path, graph.vocabSize).ids

@@ -11,7 +11,7 @@ import { openComparedModel, thousandths } from '../compared-model.js';
 import { compareMethods, type MethodFigures } from './compare-methods.js';
 
 async function main(args: readonly string[]): Promise<void> {
-  const model = openComparedModel(args, 'main.js MODEL CALIBRATION VALIDATION [TOKENS]');
+  const model = await openComparedModel(args, 'main.js MODEL CALIBRATION VALIDATION [TOKENS]');
   const context = { progress: silentProgress, signal: new AbortController().signal };
   const figures = await compareMethods({ ...model, judgedTokens: Number(args[3] ?? 4096) }, context);
   console.log(asMarkdown(model.name, figures));

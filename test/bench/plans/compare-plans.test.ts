@@ -13,7 +13,7 @@ t.test('plans and methods by seed', async (t) => {
     ...{ graph, checkpoint, calibration: Int32Array.from(calibration.flat()) },
     validation: Int32Array.from(probe.flat()),
   };
-  const { plans, positions } = await comparePlans(model, [1, 2], quietContext());
+  const { plans, positions } = await comparePlans(model, [1, 2], 4096, quietContext());
   t.equal(positions, 4 * 47, 'the second half of the validation text, in windows of the context');
   t.same(
     plans.map(({ name }) => name),
@@ -33,12 +33,14 @@ t.test('plans and methods by seed', async (t) => {
   }
   // Of all bytes that w4 everywhere takes, no other allocation is left.
   t.same(w4!.allocated, w4!.gptq);
-  const again = await comparePlans(model, [2], quietContext());
+  const again = await comparePlans(model, [2], 4096, quietContext());
   t.same(
     again.plans.map(({ gptq }) => gptq[0]),
     plans.map(({ gptq }) => gptq[1]),
     'a seed says it all',
   );
+  const fewer = await comparePlans(model, [], 96, quietContext());
+  t.equal(fewer.positions, 2 * 47, 'as many tokens as asked for');
 });
 
 t.test('rules of thumb', (t) => {

@@ -36,22 +36,25 @@ export interface PlanComparison {
 const WINDOW = 128;
 const FITTED_TOKENS = 4096;
 const PROBE_TOKENS = 1024;
-const MEASURED_TOKENS = 4096;
 const GROUP_SIZE = 32;
 
 type Windows = readonly (readonly number[])[];
 
-/** The first half of the validation text measures sensitivities, the second plans. Bytes are those of the blob for x86_64-avx2. */
+/**
+ * The first half of the validation text measures sensitivities, the first `measuredTokens` of the second plans. Bytes are those of the
+ * blob for x86_64-avx2.
+ */
 export async function comparePlans(
   model: ComparedModel,
   seeds: readonly number[],
+  measuredTokens: number,
   context: StageContext,
 ): Promise<PlanComparison> {
   const { graph, checkpoint, validation } = model;
   const weights = checkpointWeights(checkpoint, graph);
   const length = Math.min(WINDOW, graph.context);
   const half = validation.length >> 1;
-  const judged = windowsOf(validation.subarray(half), length, MEASURED_TOKENS);
+  const judged = windowsOf(validation.subarray(half), length, measuredTokens);
   const measured = await DivergenceProbe.over(graph, weights, judged, context.signal);
   const plans = referencePlans(graph);
   const divergence = async (matrices: ReadonlyMap<string, QuantizedMatrix>) =>

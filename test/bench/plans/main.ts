@@ -1,19 +1,20 @@
 /**
  * Compares plans and methods at the same bytes and prints a table in Markdown:
  *
- *     node dist/test/bench/plans/main.js MODEL CALIBRATION VALIDATION [SEEDS]
+ *     node dist/test/bench/plans/main.js MODEL CALIBRATION VALIDATION [SEEDS] [TOKENS]
  *
- * MODEL as --model takes it, texts as --calibration does; seeds 1 to SEEDS (3) draw the windows that weights are fitted to.
+ * MODEL as --model takes it, texts as --calibration does; seeds 1 to SEEDS (3) draw the windows that weights are fitted to,
+ * and TOKENS (4096) of VALIDATION are predicted: plans that are nearly alike want more.
  */
 import { silentProgress } from '../../../codegen/progress.js';
 import { openComparedModel, thousandths } from '../compared-model.js';
 import { comparePlans, type PlanComparison } from './compare-plans.js';
 
 async function main(args: readonly string[]): Promise<void> {
-  const model = openComparedModel(args, 'main.js MODEL CALIBRATION VALIDATION [SEEDS]');
+  const model = await openComparedModel(args, 'main.js MODEL CALIBRATION VALIDATION [SEEDS] [TOKENS]');
   const seeds = Array.from({ length: Number(args[3] ?? 3) }, (_, i) => i + 1);
   const context = { progress: silentProgress, signal: new AbortController().signal };
-  console.log(asMarkdown(model.name, await comparePlans(model, seeds, context)));
+  console.log(asMarkdown(model.name, await comparePlans(model, seeds, Number(args[4] ?? 4096), context)));
   model.checkpoint.close();
 }
 
