@@ -1,18 +1,15 @@
 /** eval --acceptance: a bundle's loss on a text, and all other gates. */
 import { writeReportFiles } from '../bundle/report-files.js';
-import { type EvaluateOptions, evaluateWith } from '../evaluate/evaluate-bundle.js';
+import { type EvaluateOptions, type Evaluation, evaluateWith } from '../evaluate/evaluate-bundle.js';
 import type { ValidationReport } from '../evaluate/validation-report.js';
 import type { StageContext } from '../progress.js';
-import { readPrompts, takePrompts } from './acceptance-prompts.js';
+import { takePrompts } from './acceptance-prompts.js';
+import { type AcceptanceFiles, readAcceptanceFiles } from './acceptance-request.js';
 import { type AcceptanceResult, acceptanceRecords, judgeModel } from './judge-model.js';
 import type { OutputComparison } from './output-comparison.js';
-import { readTask } from './task-benchmark.js';
 
-export interface AcceptOptions extends EvaluateOptions {
-  /** Path of a file with a prompt a line; null: beginnings of windows of the evaluation text. */
-  readonly prompts: string | null;
-  /** Path of a task benchmark; null: there is none. */
-  readonly task: string | null;
+/** Prompts that were not given are beginnings of windows of the evaluation text. */
+export interface AcceptOptions extends EvaluateOptions, AcceptanceFiles {
   /** Most tokens of a continuation. */
   readonly tokens: number;
 }
@@ -24,28 +21,27 @@ export interface AcceptedBundle extends AcceptanceResult {
 
 /**
  * Evaluates a bundle, judges it gate by gate, and writes the records into <bundle>/report. Throws EM2020 for prompts and EM2021 for
- * a task that cannot be used, and what evaluateBundle throws.
+ * a task that cannot be used, before anything is evaluated, and what evaluateBundle throws.
  */
 export async function acceptBundle(
   bundle: string,
-  { prompts, task, tokens, ...options }: AcceptOptions,
+  options: AcceptOptions,
   context: StageContext,
 ): Promise<AcceptedBundle> {
-  const { threshold } = options;
-  const result = await evaluateWith(bundle, options, context, (session) => {
-    const { source, reference, windows, report } = session;
-    const { tokenizer } = source;
-    const positions = reference.graph.context;
-    const judged = {
-      ...session,
-      ...{ tokens, threshold, sizeAgainst16Bit: report.sizeAgainst16Bit },
-      ...(prompts === null
-        ? takePrompts(windows, tokenizer)
-        : { prompts: readPrompts(prompts, tokenizer, positions), further: [] }),
-      task: task === null ? null : readTask(task, tokenizer, positions),
+  const { tokens, threshold } = options;
+  const judge: Evaluation<AcceptanceResult> = ({ tokenizer }, manifest) => {
+    const { prompts, task } = readAcceptanceFiles(options, tokenizer, manifest.context);
+    return (session) => {
+      const { windows, report } = session;
+      const judged = {
+        ...{ ...session, tokens, task, threshold },
+        sizeAgainst16Bit: report.sizeAgainst16Bit,
+        ...(prompts === null ? takePrompts(windows, tokenizer) : { prompts, further: [] }),
+      };
+      return judgeModel(judged, context);
     };
-    return judgeModel(judged, context);
-  });
+  };
+  const result = await evaluateWith(bundle, options, context, judge);
   for (const line of result.acceptance.advice) context.progress.warn(line);
   writeReportFiles(bundle, acceptanceRecords(result));
   const { report, comparison } = result;

@@ -3,11 +3,12 @@ import { isDeepStrictEqual } from 'node:util';
 import { readHostCpu, whyNotNative } from '../../deploy/host-cpu.js';
 import { readManifest } from '../bundle/manifest.js';
 import type { DryRun } from '../dry-run.js';
-import type { EvaluateOptions } from '../evaluate/evaluate-bundle.js';
 import { hostTarget } from '../evaluate/host-target.js';
-import { planEvaluation } from '../evaluate/plan-evaluation.js';
+import { type PlannedSequel, planEvaluation } from '../evaluate/plan-evaluation.js';
 import type { StageContext } from '../progress.js';
+import type { AcceptOptions } from './accept-bundle.js';
 import { acceptanceFiles } from './acceptance-files.js';
+import { readAcceptanceFiles } from './acceptance-request.js';
 
 /** What em-run is started for. */
 export const ACCEPTANCE_RUNS = 'em-run goes on from every prompt, and solves every item of the task.';
@@ -18,10 +19,10 @@ export const speedNote = (obstacle: string | undefined) =>
     ? 'The last build has 16-bit weights and runs in turn with one that has the weights of the bundle.'
     : `Speed is not judged: ${obstacle}.`;
 
-/** What acceptBundle would do with the same options. Reads the bundle, and throws what evaluateBundle throws. */
+/** What acceptBundle would do with the same options. Reads the bundle and files, and throws what acceptBundle throws. */
 export async function planAcceptance(
   bundle: string,
-  options: EvaluateOptions,
+  options: AcceptOptions,
   context: StageContext,
 ): Promise<DryRun> {
   const { targetSpec } = readManifest(bundle);
@@ -29,7 +30,9 @@ export async function planAcceptance(
   // Its own weights need no build of their own where the evaluation made one already.
   const isBuilt = isDeepStrictEqual(targetSpec, await hostTarget());
   const builds = obstacle !== undefined ? [] : isBuilt ? [targetSpec] : [targetSpec, targetSpec];
-  const planned = await planEvaluation(bundle, options, context, builds);
+  const read: PlannedSequel['read'] = ({ tokenizer }, manifest) =>
+    readAcceptanceFiles(options, tokenizer, manifest.context);
+  const planned = await planEvaluation(bundle, options, context, { read, builds });
   return {
     files: acceptanceFiles.map((name) => ({ path: join(bundle, 'report', name), bytes: null })),
     commands: planned.commands,

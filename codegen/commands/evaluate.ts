@@ -1,4 +1,5 @@
 /** embed-model eval: what quantization costs a model on a text. */
+import type { AcceptOptions } from '../accept/accept-bundle.js';
 import { CONTINUATION_TOKENS } from '../build-options.js';
 import { EmbedError } from '../diagnostics/error.js';
 import type { EvaluateOptions } from '../evaluate/evaluate-bundle.js';
@@ -89,7 +90,7 @@ export const evaluate = defineCommand({
     const asked = evaluateOptions(values);
     if (asksForAcceptance(values)) {
       const { planAcceptance } = await import('../accept/plan-acceptance.js');
-      return planAcceptance(argument!, asked, context);
+      return planAcceptance(argument!, acceptOptions(values), context);
     }
     const { planEvaluation } = await import('../evaluate/plan-evaluation.js');
     return planEvaluation(argument!, asked, context);
@@ -98,8 +99,7 @@ export const evaluate = defineCommand({
     const asked = evaluateOptions(values);
     if (asksForAcceptance(values)) {
       const { acceptBundle } = await import('../accept/accept-bundle.js');
-      const { prompts, task, tokens } = values;
-      const accepted = await acceptBundle(argument!, { ...asked, prompts, task, tokens }, context);
+      const accepted = await acceptBundle(argument!, acceptOptions(values), context);
       const { report, acceptance } = accepted;
       output.result(
         { report, acceptance },
@@ -118,6 +118,11 @@ type Values = OptionValues<typeof options>;
 
 const asksForAcceptance = ({ acceptance, prompts, task }: Values) =>
   acceptance || prompts !== null || task !== null;
+
+const acceptOptions = (values: Values): AcceptOptions => {
+  const { prompts, task, tokens } = values;
+  return { ...evaluateOptions(values), prompts, task, tokens };
+};
 
 function evaluateOptions({ text, ids, model, window, limit, ...rest }: Values): EvaluateOptions {
   if (text !== null && ids !== null) throw exclusive('--text', '--ids');

@@ -56,23 +56,33 @@ export async function evaluateBundle(
   options: EvaluateOptions,
   context: StageContext,
 ): Promise<ValidationReport> {
-  const report = await evaluateWith(bundle, options, context, async (session) => session.report);
+  const report = await evaluateWith(bundle, options, context, () => async (session) => session.report);
   writeValidationReport(bundle, report);
   return report;
 }
 
-/** Evaluates a bundle, and lets `use` go on with what that took. Writes nothing that stays; throws what evaluateBundle throws. */
+/**
+ * What goes on with what an evaluation took. Called before anything that takes long, to read and refuse what else was given; what it
+ * returns is called with the figures.
+ */
+export type Evaluation<T> = (
+  source: ModelSource,
+  manifest: Manifest,
+) => (session: EvaluationSession) => Promise<T>;
+
+/** Evaluates a bundle and goes on with `begin`. Writes nothing that stays; throws what that and evaluateBundle throw. */
 export async function evaluateWith<T>(
   bundle: string,
   options: EvaluateOptions,
   context: StageContext,
-  use: (session: EvaluationSession) => Promise<T>,
+  begin: Evaluation<T>,
 ): Promise<T> {
   const manifest = readManifest(bundle);
   const source = openReferenceSource(manifest, options.model);
   try {
     const text = readEvaluationText(options, source);
     const windows = chooseWindows(text, options, manifest, context);
+    const use = begin(source, manifest);
     const target = await hostTarget();
     const reference = await readReference(bundle, manifest, source, context);
     const { model, matrices } = reference;

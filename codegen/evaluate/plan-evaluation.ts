@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Target } from '../../targets/target.js';
-import { readManifest } from '../bundle/manifest.js';
+import { type Manifest, readManifest } from '../bundle/manifest.js';
+import type { ModelSource } from '../checkpoint/model-source.js';
 import type { DryRun, PlannedCommand } from '../dry-run.js';
 import type { StageContext } from '../progress.js';
 import { chooseWindows, type EvaluateOptions, readEvaluationText } from './evaluate-bundle.js';
@@ -11,20 +12,28 @@ import { openReferenceSource, readReference } from './reference-model.js';
 import { evaluationThreads } from './score-on-host.js';
 import { windowArguments } from './window-arguments.js';
 
-/**
- * What evaluateBundle would do with the same options; `furtherBuilds` are targets that the model is built for after that. Reads the
- * bundle, and throws what evaluateBundle throws.
- */
+/** What an evaluation is followed by. */
+export interface PlannedSequel {
+  /** Reads what else was given, and throws where it cannot be used. */
+  readonly read: (source: ModelSource, manifest: Manifest) => void;
+  /** Targets that the model is built for after the evaluation. */
+  readonly builds: readonly Target[];
+}
+
+const nothing: PlannedSequel = { read: () => {}, builds: [] };
+
+/** What evaluateBundle would do with the same options. Reads the bundle, and throws what evaluateBundle and `sequel` throw. */
 export async function planEvaluation(
   bundle: string,
   options: EvaluateOptions,
   context: StageContext,
-  furtherBuilds: readonly Target[] = [],
+  sequel: PlannedSequel = nothing,
 ): Promise<DryRun> {
   const manifest = readManifest(bundle);
   const source = openReferenceSource(manifest, options.model);
   try {
     const { ids, window } = chooseWindows(readEvaluationText(options, source), options, manifest, context);
+    sequel.read(source, manifest);
     const target = await hostTarget();
     const { model } = await readReference(bundle, manifest, source, context);
     const builtFor = (one: Target) => plannedHostBuild({ target: one }, source, manifest.plan, model);
@@ -43,7 +52,7 @@ export async function planEvaluation(
       cwd: null,
     }));
     const further: PlannedCommand[] = [];
-    for (const one of furtherBuilds) further.push(...(await builtFor(one)));
+    for (const one of sequel.builds) further.push(...(await builtFor(one)));
     return {
       files: [{ path: join(bundle, 'report', 'validation_report.json'), bytes: null }],
       commands: [...(await builtFor(target)), ...runs, ...further],

@@ -204,6 +204,18 @@ t.test('a bundle for this machine', { skip: obstacle }, async (t) => {
   }
   t.match(variants, [{ name: 'int8', method, chosen: true, float: null }]);
 
+  await t.test('files that cannot be used are refused before anything is evaluated', async (t) => {
+    const begun: string[] = [];
+    const quiet = quietContext();
+    const progress = { ...quiet.progress, begin: (stage: string) => begun.push(stage) };
+    for (const change of [{ prompts: join(folder, 'none') }, { task: join(folder, 'none') }]) {
+      const expected = { code: 'prompts' in change ? 'EM2020' : 'EM2021' };
+      await t.rejects(acceptBundle(bundle, { ...defaults, ...change }, { ...quiet, progress }), expected);
+      await t.rejects(planAcceptance(bundle, { ...defaults, ...change }, quiet), expected);
+    }
+    t.same(begun, []);
+  });
+
   const planned = await planAcceptance(bundle, defaults, context);
   t.same(
     planned.files.map(({ path }) => path),
