@@ -48,6 +48,7 @@ export const boardTools = [
   tool('qemu-system-riscv64', ['qemu-system-misc']),
   tool('sshd', ['openssh-server']),
   tool('socat', ['socat']),
+  tool('busybox', ['busybox']),
   tool('cpio', ['cpio']),
   tool('kmod', ['kmod']),
   tool('xz', ['xz-utils']),

@@ -9,6 +9,8 @@ const killLine = '\x15';
 const interrupt = '\x03';
 const mostTries = 8;
 const installTries = 5;
+/** Within which a board says that work has begun. */
+const BEGIN_MS = 3000;
 
 const answerPattern = /@(\d+) ([^\n*]*) \*([0-9a-f]{16})\r?\n/g;
 
@@ -19,6 +21,8 @@ export interface LongAnswer {
   readonly onOutput?: (chunk: Buffer) => void;
   /** Called when the work has begun. */
   readonly onBegin?: () => Promise<void>;
+  /** Called where the board says neither that the work has begun nor that it did not understand: it may wait for what onBegin sends. */
+  readonly onSilence?: () => Promise<void>;
 }
 
 export class AgentClient {
@@ -64,22 +68,12 @@ export class AgentClient {
   }
 
   /** Asks for something that takes its time; null when the time is over. Throws EM4022 where it does not even begin. */
-  async askLong(words: string, { timeoutMs, signal, onOutput, onBegin }: LongAnswer): Promise<string | null> {
-    const { console } = this;
+  async askLong(words: string, how: LongAnswer): Promise<string | null> {
     const sequence = ++this.sequence;
-    const begin = new RegExp(`@\\+${sequence}\r?\n`);
-    const answered = (text: string) => this.findAnswer(text, sequence);
-    for (let tries = 0; ; tries++) {
-      if (tries === mostTries) throw this.tooNoisy('a command does not begin');
-      await this.sendRequest(sequence, words);
-      const state = await console.until((text) => begin.exec(text) ?? answered(text), 3000, signal);
-      if (state === null) continue;
-      if ('answer' in state) return state.answer;
-      console.take(state.index + state[0].length);
-      break;
-    }
-    await onBegin?.();
-    return this.awaitAnswer(sequence, words, timeoutMs, signal, onOutput);
+    const answer = await this.beginLong(sequence, words, how);
+    if (answer !== null) return answer;
+    await how.onBegin?.();
+    return this.awaitAnswer(sequence, words, how.timeoutMs, how.signal, how.onOutput);
   }
 
   /** Ends what runs on the board; the answer to it then comes. */
@@ -90,6 +84,36 @@ export class AgentClient {
   /** Ends the script; the shell that started it is there again. */
   async leave(): Promise<void> {
     await this.sendRequest(++this.sequence, 'X');
+  }
+
+  /** Asks until the work has begun; the answer where it is there already, else null. */
+  private async beginLong(
+    sequence: number,
+    words: string,
+    { signal, onBegin, onSilence }: LongAnswer,
+  ): Promise<string | null> {
+    const { console } = this;
+    const begin = new RegExp(`@\\+${sequence}(?!\\d)[^\n]*\n`);
+    const heard = (text: string) => {
+      const begun = begin.exec(text);
+      const answer = this.findAnswer(text, sequence);
+      // What waits for more has not got it where it answers; of other work there may be output before the answer.
+      const state = onBegin === undefined ? (begun ?? answer) : (answer ?? begun);
+      return state ?? (/@\?/.test(text) ? 'again' : null);
+    };
+    for (let tries = 0; tries < mostTries; tries++) {
+      console.take();
+      await this.sendRequest(sequence, words);
+      const state = await console.until(heard, BEGIN_MS, signal);
+      if (state === 'again') continue;
+      if (state === null) await onSilence?.();
+      else if ('answer' in state) return state.answer;
+      else {
+        console.take(state.index + state[0].length);
+        return null;
+      }
+    }
+    throw this.tooNoisy('a command does not begin');
   }
 
   /** Asks again now and then, for the answer may have been lost; while the board works, the question waits there. */

@@ -13,7 +13,7 @@
  *     A BASE64       append the chunk to the file named    ok, or fail
  *     X              end
  *
- * R, W and Y say `@+SEQUENCE` when they begin. The terminal is set so that no byte of a damaged line has a meaning but line end,
+ * R, W and Y say `@+SEQUENCE` when they begin, twice in a line: one may be damaged. The terminal is set so that no byte of a damaged line has a meaning but line end,
  * erase and interrupt; an interrupt ends what runs, never the script.
  */
 export const agentScript = `d=\${TMPDIR:-/tmp}/em-agent-$$
@@ -36,15 +36,15 @@ set -- $p
 case $1 in
 C) : > s; say "$s ok" ;;
 L) printf %s "$2" | base64 -d >> s; say "$s ok" ;;
-R) echo "@+$s"; rm -f r; if [ "$2" = t ]
+R) echo "@+$s@+$s"; rm -f r; if [ "$2" = t ]
 then { sh ./s 2> e < /dev/null; echo $? > r; } | tee o
 else sh ./s > o 2> e < /dev/null; echo $? > r; fi
 x=$(cat r 2>/dev/null); k=$(sha256sum < o); short
 say "$s \${x:-130} $k $(($(wc -c < o))) $(($(wc -c < e)))" ;;
 G) say "$s $(tail -c +$3 $2 | head -c $4 | base64 | tr -d '\\n')" ;;
-W) stty raw -echo; echo "@+$s"; head -c $2 > c; stty "$u"; k=$(sha256sum < c); short; say "$s $k" ;;
+W) stty raw -echo; echo "@+$s@+$s"; head -c $2 > c; stty "$u"; k=$(sha256sum < c); short; say "$s $k" ;;
 B) printf %s "$2" | base64 -d > c; k=$(sha256sum < c); short; say "$s $k" ;;
-Y) z=$2; shift 2; rm -f c; stty raw -echo; echo "@+$s"; "$@" 2> /dev/null; stty "$u"
+Y) z=$2; shift 2; rm -f c; stty raw -echo; echo "@+$s@+$s"; "$@" 2> /dev/null; stty "$u"
 head -c $z c > y; mv y c; k=$(sha256sum < c); short; say "$s $k" ;;
 A) if cat c >> "$(printf %s "$2" | base64 -d)" 2> e; then say "$s ok"; else say "$s fail"; fi ;;
 X) stty "$t"; cd /; rm -rf $d; exit ;;

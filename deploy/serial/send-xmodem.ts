@@ -49,12 +49,13 @@ export async function sendXmodem(
   try {
     return await sender.sendFile(bytes);
   } catch (error) {
-    await cancel(console);
+    await cancelReception(console);
     throw error;
   }
 }
 
-async function cancel(console: SerialConsole): Promise<void> {
+/** A receiver that was started gives up; a shell sees a line that nobody ends. Throws nothing. */
+export async function cancelReception(console: SerialConsole): Promise<void> {
   for (const waitMs of [0, deafMs]) {
     await delay(waitMs);
     if (!console.broken) await console.send(can.repeat(8)).catch(() => {});

@@ -6,7 +6,7 @@ import type { AppendOptions, BoardLink, CommandEnd, CommandOptions } from '../se
 import { AgentClient } from './agent-client.js';
 import { type BoardReceiver, receivedName, receiverOf, receiverScript } from './board-receiver.js';
 import { type LoginOptions, loginAtConsole } from './console-login.js';
-import { sendXmodem } from './send-xmodem.js';
+import { cancelReception, sendXmodem } from './send-xmodem.js';
 import { openPort, SerialConsole } from './serial-console.js';
 import { shortHash } from './short-hash.js';
 
@@ -167,6 +167,7 @@ export class SerialLink implements BoardLink {
           ...{ timeoutMs: until - performance.now(), onBytes: () => {} },
         });
       },
+      onSilence: () => cancelReception(this.console),
     });
     return answer === shortHash(part);
   }
@@ -210,6 +211,7 @@ export class SerialLink implements BoardLink {
           await this.console.send(chunk);
           sent = true;
         },
+        onSilence: () => this.console.send('\n'.repeat(chunk.length)),
       });
     } finally {
       clearInterval(filler);

@@ -19,6 +19,8 @@ export interface Noise {
   readonly flip: number;
   /** Such as a kernel message; now and then one comes from the board. */
   readonly message?: string;
+  /** Changes what the board says, a chunk at a time. */
+  readonly spoil?: (text: string) => string;
 }
 
 export interface PtyBoard {
@@ -39,6 +41,14 @@ function randomness(seed: number): () => number {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 32;
   };
+}
+
+/** A line where both copies of the word that work has begun are damaged, so many times. */
+export function losingBegins(count: number): { readonly noise: Noise; readonly lost: () => number } {
+  let lost = 0;
+  const spoil = (text: string) =>
+    text.replace(/@\+(\d+)@\+\d+/g, (all, sequence) => (lost++ < count ? `&+${sequence}` : all));
+  return { noise: { drop: 0, flip: 0, spoil }, lost: () => Math.min(lost, count) };
 }
 
 /** Waits until socat has made a file, at most 10 s. */
@@ -85,7 +95,9 @@ export async function startPtyBoard(
       return Buffer.from(out);
     };
     line.on('data', (chunk) => far.write(disturbed(chunk, false)));
-    far.on('data', (chunk) => line.write(disturbed(chunk, true)));
+    const spoiled = (chunk: Buffer) =>
+      Buffer.from(board.noise.spoil?.(chunk.toString('latin1')) ?? chunk.toString('latin1'), 'latin1');
+    far.on('data', (chunk) => line.write(disturbed(spoiled(chunk), true)));
     for (const [one, other] of [
       [line, far],
       [far, line],

@@ -18,7 +18,7 @@ import {
   sessionWith,
 } from './board-bundle.js';
 import { expectRejection } from './expect-rejection.js';
-import { noPty, type PtyBoard, startPtyBoard } from './pty-board.js';
+import { losingBegins, noPty, type PtyBoard, startPtyBoard } from './pty-board.js';
 
 t.setTimeout(900_000);
 
@@ -112,6 +112,33 @@ t.test('a line that changes and loses bytes, with a kernel that talks', { skip: 
     t.equal(end.code, i);
   }
   board.noise = { drop: 0, flip: 0 };
+});
+
+t.test('a board whose word that work has begun does not arrive', { skip: noPty }, async (t) => {
+  const board = await startPtyBoard(t, shells[0]!);
+  const link = await open(board);
+  t.teardown(() => link.close());
+  const bytes = randomBytes(9_000);
+  writeFileSync(join(board.folder, 'local'), bytes);
+  const far = join(board.folder, 'home', 'far');
+  const uploads = losingBegins(2);
+  board.noise = uploads.noise;
+  await link.append(join(board.folder, 'local'), far, 0, { timeoutMs: 60_000, onBytes: () => {} });
+  t.ok(readFileSync(far).equals(bytes), 'the board got something in place of the bytes it waited for');
+  t.equal(uploads.lost(), 2);
+
+  const runs = losingBegins(1);
+  board.noise = runs.noise;
+  t.match(await link.run('sleep 4; echo done', { timeoutMs: 30_000 }), { code: 0, stdout: 'done\n' });
+  t.equal(runs.lost(), 1);
+
+  const spoil = (text: string) => text.replace(/@\+(\d+)@\+/g, '&+$1@+');
+  board.noise = { drop: 0, flip: 0, spoil };
+  t.match(
+    await link.run('echo half', { timeoutMs: 30_000 }),
+    { stdout: 'half\n' },
+    'one of two copies is enough',
+  );
 });
 
 t.test('a line that is all noise, one that is silent, one that is pulled', { skip: noPty }, async (t) => {

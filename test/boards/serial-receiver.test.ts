@@ -6,7 +6,7 @@ import t from 'tap';
 import { SerialLink } from '../../deploy/serial/serial-link.js';
 import { scratchFolder } from './board-bundle.js';
 import { expectRejection } from './expect-rejection.js';
-import { noPty, type PtyBoard, startPtyBoard } from './pty-board.js';
+import { losingBegins, noPty, type PtyBoard, startPtyBoard } from './pty-board.js';
 
 t.setTimeout(900_000);
 
@@ -58,6 +58,20 @@ for (const receiver of ['rb', 'rx']) {
     t.match(await link.run('echo still here', { timeoutMs: 30_000 }), { stdout: 'still here\n' });
   });
 }
+
+t.test('a receiver whose beginning is not heard of is cancelled', { skip: without('rb') }, async (t) => {
+  const board = await startPtyBoard(t, shell);
+  const link = await open(board);
+  t.teardown(() => link.close());
+  const bytes = randomBytes(20_000);
+  const [local, far] = [join(board.folder, 'local'), join(board.folder, 'home', 'far')];
+  writeFileSync(local, bytes);
+  const { noise, lost } = losingBegins(1);
+  board.noise = noise;
+  await link.append(local, far, 0, { timeoutMs: 120_000, onBytes: () => {} });
+  t.ok(readFileSync(far).equals(bytes));
+  t.equal(lost(), 1);
+});
 
 t.test('an upload that is stopped goes on where it was', { skip: without('rb') }, async (t) => {
   const board = await startPtyBoard(t, shell);
