@@ -16,6 +16,8 @@ const rangeMethods = [
   'kl',
   'mse',
 ] as const satisfies readonly RangeMethod[];
+/** Never far from the best of them; docs/arithmetic.md section 9 has the figures. */
+const usualRange: RangeMethod = 'mse';
 /** Generations where --search evolve says no more. */
 const GENERATIONS = 10;
 const groupSizes = { '32': 32, '64': 64, '128': 128 } as const;
@@ -99,7 +101,7 @@ const options = {
     'min-max|moving-average|percentile|kl|mse',
     'how calibration fixes the scales of static activations',
     rangeMethods,
-    'kl',
+    usualRange,
   ),
   'prune-vocab': text(
     'FILE',
@@ -280,7 +282,7 @@ function acceptanceOptions(values: OptionValues<typeof options>): AcceptanceOpti
 
 /** How static scales are fixed; null where they are not static. */
 function staticActivations(activations: string | null, range: RangeMethod | null): RangeMethod | null {
-  if (activations === 'static') return range ?? 'kl';
+  if (activations === 'static') return range ?? usualRange;
   if (range === null) return null;
   const why = 'it fixes the scales of static activations, and these are dynamic';
   throw new EmbedError('EM1202', { where: '--static-range', why, fix: 'add --activations static' });
