@@ -89,6 +89,8 @@ interface Column<T> {
   readonly title: string;
   readonly text: (row: T) => string;
   readonly isNumber?: boolean;
+  /** Words that may go on in a second line. */
+  readonly isLong?: boolean;
 }
 
 function table<T>(
@@ -96,8 +98,8 @@ function table<T>(
   rows: readonly T[],
   kindOf: (row: T) => string = () => '',
 ): string {
-  const cell = (tag: string, { isNumber }: Column<T>, text: string) =>
-    `<${tag}${isNumber === true ? ' class="n"' : ''}>${escapeMarkup(text)}</${tag}>`;
+  const cell = (tag: string, { isNumber, isLong }: Column<T>, text: string) =>
+    `<${tag}${isNumber === true ? ' class="n"' : isLong === true ? ' class="why"' : ''}>${escapeMarkup(text)}</${tag}>`;
   const head = columns.map((column) => cell('th', column, column.title)).join('');
   const body = rows.map((row) => {
     const kind = kindOf(row);
@@ -113,7 +115,7 @@ const number = <T>(title: string, value: (row: T) => number | null | undefined):
 
 /** The gates besides the loss; summaries of earlier versions say nothing of them. */
 const otherGates: Column<SummaryVariant> = {
-  title: 'other gates',
+  ...{ title: 'other gates', isLong: true },
   text: ({ failedGates = null }) => {
     if (failedGates === null) return '-';
     return failedGates.length === 0 ? 'passed' : `fails ${failedGates.join(' and ')}`;
@@ -124,7 +126,7 @@ function variantTable({ variants }: QuantizationSummary): string {
   const loss = ({ emitted, float }: SummaryVariant) => emitted?.lnRatio ?? float?.lnRatio ?? null;
   const columns: Column<SummaryVariant>[] = [
     {
-      title: 'variant',
+      ...{ title: 'variant', isLong: true },
       text: (one) => `${variants.indexOf(one) + 1}. ${one.name}${one.chosen ? ' (chosen)' : ''}`,
     },
     { title: 'method', text: ({ method }) => method },

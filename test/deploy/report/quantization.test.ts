@@ -73,9 +73,12 @@ t.test('what is on the page', async (t) => {
     html,
     'perplexity</dt><dd>7.3890 in float, 7.4600 quantized: +1.01 %, below +1.21 % with 95 % confidence',
   );
-  t.match(html, /<tr class="chosen"><td>2\. first allocation \(chosen\)/);
-  t.match(html, /<th>other gates<\/th>/);
-  t.match(html, /<td>fails repetition and &lt;script&gt;.*<td>passed<\/td>.*<td>-<\/td><\/tr><\/tbody>/);
+  t.match(html, /<tr class="chosen"><td class="why">2\. first allocation \(chosen\)/);
+  t.match(html, /<th class="why">other gates<\/th>/);
+  t.match(
+    html,
+    /<td class="why">fails repetition and &lt;script&gt;.*<td class="why">passed<\/td>.*<td class="why">-<\/td><\/tr><\/tbody>/,
+  );
   t.match(
     html,
     /methods<\/dt><dd>as int4, nats a token from float: &lt;script&gt;.* 0\.0679, on 1016 tokens/,
