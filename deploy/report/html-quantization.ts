@@ -88,9 +88,8 @@ type JudgedGates = Pick<Acceptance, 'gates' | 'accepted'> & Partial<Pick<Accepta
 interface Column<T> {
   readonly title: string;
   readonly text: (row: T) => string;
-  readonly isNumber?: boolean;
-  /** Words that may go on in a second line. */
-  readonly isLong?: boolean;
+  /** n: a number; why: words that may go on in a second line. */
+  readonly kind?: 'n' | 'why';
 }
 
 function table<T>(
@@ -98,8 +97,8 @@ function table<T>(
   rows: readonly T[],
   kindOf: (row: T) => string = () => '',
 ): string {
-  const cell = (tag: string, { isNumber, isLong }: Column<T>, text: string) =>
-    `<${tag}${isNumber === true ? ' class="n"' : isLong === true ? ' class="why"' : ''}>${escapeMarkup(text)}</${tag}>`;
+  const cell = (tag: string, { kind }: Column<T>, text: string) =>
+    `<${tag}${kind === undefined ? '' : ` class="${kind}"`}>${escapeMarkup(text)}</${tag}>`;
   const head = columns.map((column) => cell('th', column, column.title)).join('');
   const body = rows.map((row) => {
     const kind = kindOf(row);
@@ -109,13 +108,13 @@ function table<T>(
 }
 
 const number = <T>(title: string, value: (row: T) => number | null | undefined): Column<T> => ({
-  ...{ title, isNumber: true },
+  ...{ title, kind: 'n' },
   text: (row) => figure(value(row)),
 });
 
 /** The gates besides the loss; summaries of earlier versions say nothing of them. */
 const otherGates: Column<SummaryVariant> = {
-  ...{ title: 'other gates', isLong: true },
+  ...{ title: 'other gates', kind: 'why' },
   text: ({ failedGates = null }) => {
     if (failedGates === null) return '-';
     return failedGates.length === 0 ? 'passed' : `fails ${failedGates.join(' and ')}`;
@@ -126,17 +125,17 @@ function variantTable({ variants }: QuantizationSummary): string {
   const loss = ({ emitted, float }: SummaryVariant) => emitted?.lnRatio ?? float?.lnRatio ?? null;
   const columns: Column<SummaryVariant>[] = [
     {
-      ...{ title: 'variant', isLong: true },
+      ...{ title: 'variant', kind: 'why' },
       text: (one) => `${variants.indexOf(one) + 1}. ${one.name}${one.chosen ? ' (chosen)' : ''}`,
     },
     { title: 'method', text: ({ method }) => method },
-    { title: 'bits a weight', isNumber: true, text: ({ bitsPerWeight }) => bitsPerWeight.toFixed(3) },
+    { title: 'bits a weight', kind: 'n', text: ({ bitsPerWeight }) => bitsPerWeight.toFixed(3) },
     number('MB', ({ bytes }) => bytes / 1e6),
     number('predicted', ({ predictedKld }) => predictedKld),
     number('in float', ({ float }) => float?.kld),
     number('emitted C', ({ emitted }) => emitted?.kld),
     {
-      ...{ title: 'perplexity', isNumber: true },
+      ...{ title: 'perplexity', kind: 'n' },
       text: (one) => {
         const ln = loss(one);
         return ln === null ? '-' : grown(ln);
@@ -157,17 +156,17 @@ function tensorTable(tensors: readonly SummaryTensor[]): string {
     { title: 'format', text: ({ format }) => format },
     { title: 'shape', text: ({ rows, columns }) => `${rows} x ${columns}` },
     number('kB', ({ bytes }) => bytes / 1e3),
-    { title: 'bits a weight', isNumber: true, text: ({ bitsPerWeight }) => bitsPerWeight.toFixed(2) },
+    { title: 'bits a weight', kind: 'n', text: ({ bitsPerWeight }) => bitsPerWeight.toFixed(2) },
     {
       title: 'SQNR dB',
-      isNumber: true,
+      kind: 'n',
       text: ({ sqnrDb }) => (sqnrDb === null ? 'exact' : sqnrDb.toFixed(1)),
     },
     number('MSE', ({ mse }) => mse),
     number('MAE', ({ mae }) => mae),
     number('output error', ({ outputError }) => outputError),
     {
-      ...{ title: 'KLD share', isNumber: true },
+      ...{ title: 'KLD share', kind: 'n' },
       text: ({ kldShare }) => (kldShare === null ? '-' : `${(100 * kldShare).toFixed(1)} %`),
     },
   ];

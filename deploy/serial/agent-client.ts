@@ -21,7 +21,7 @@ export interface LongAnswer {
   readonly onOutput?: (chunk: Buffer) => void;
   /** Called when the work has begun. */
   readonly onBegin?: () => Promise<void>;
-  /** Called where the board says neither that the work has begun nor that it did not understand: it may wait for what onBegin sends. */
+  /** Called where the board says nothing: work that has begun unheard waits for what onBegin would send. */
   readonly onSilence?: () => Promise<void>;
 }
 

@@ -13,8 +13,8 @@
  *     A BASE64       append the chunk to the file named    ok, or fail
  *     X              end
  *
- * R, W and Y say `@+SEQUENCE` when they begin, twice in a line: one may be damaged. The terminal is set so that no byte of a damaged line has a meaning but line end,
- * erase and interrupt; an interrupt ends what runs, never the script.
+ * R, W and Y say `@+SEQUENCE` when they begin, twice in a line: one may be damaged. The terminal is set so that no byte of a damaged
+ * line has a meaning but line end, erase and interrupt; an interrupt ends what runs, never the script.
  */
 export const agentScript = `d=\${TMPDIR:-/tmp}/em-agent-$$
 mkdir -p $d && cd $d || exit 1

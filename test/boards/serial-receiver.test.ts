@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { SerialLink } from '../../deploy/serial/serial-link.js';
 import { scratchFolder } from './board-bundle.js';
 import { expectRejection } from './expect-rejection.js';
@@ -37,6 +37,17 @@ function shellWith(...more: string[]): string {
 const open = ({ path }: PtyBoard) =>
   SerialLink.open({ port: path, baud: 4_000_000, upload: 'ymodem' }, { timeoutMs: 60_000 });
 
+/** A board with all receivers, and random bytes in a file here, for a file there. */
+async function fileToSend(t: Test, size: number) {
+  const board = await startPtyBoard(t, shell);
+  const link = await open(board);
+  t.teardown(() => link.close());
+  const bytes = randomBytes(size);
+  const [local, far] = [join(board.folder, 'local'), join(board.folder, 'home', 'far')];
+  writeFileSync(local, bytes);
+  return { board, link, bytes, local, far };
+}
+
 for (const receiver of ['rb', 'rx']) {
   t.test(`a file through ${receiver}`, { skip: without(receiver) }, async (t) => {
     const board = await startPtyBoard(t, shellWith(receiver));
@@ -60,12 +71,7 @@ for (const receiver of ['rb', 'rx']) {
 }
 
 t.test('a receiver whose beginning is not heard of is cancelled', { skip: without('rb') }, async (t) => {
-  const board = await startPtyBoard(t, shell);
-  const link = await open(board);
-  t.teardown(() => link.close());
-  const bytes = randomBytes(20_000);
-  const [local, far] = [join(board.folder, 'local'), join(board.folder, 'home', 'far')];
-  writeFileSync(local, bytes);
+  const { board, link, bytes, local, far } = await fileToSend(t, 20_000);
   const { noise, lost } = losingBegins(1);
   board.noise = noise;
   await link.append(local, far, 0, { timeoutMs: 120_000, onBytes: () => {} });
@@ -74,12 +80,7 @@ t.test('a receiver whose beginning is not heard of is cancelled', { skip: withou
 });
 
 t.test('an upload that is stopped goes on where it was', { skip: without('rb') }, async (t) => {
-  const board = await startPtyBoard(t, shell);
-  const link = await open(board);
-  t.teardown(() => link.close());
-  const bytes = randomBytes(200_000);
-  const [local, far] = [join(board.folder, 'local'), join(board.folder, 'home', 'far')];
-  writeFileSync(local, bytes);
+  const { board, link, bytes, local, far } = await fileToSend(t, 200_000);
   const control = new AbortController();
   const onBytes = () => setTimeout(() => control.abort(new Error('stop')), 500);
   const stopped = link.append(local, far, 0, { timeoutMs: 300_000, signal: control.signal, onBytes });
